@@ -1,0 +1,253 @@
+//! The programs of the control plane, `kubectl` and `helm`: where they are, and building them once.
+
+use std::{
+    env, fs,
+    fs::{File, OpenOptions},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process::log_tail, state};
+
+/// A program the harness runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    Etcd,
+    Etcdctl,
+    Apiserver,
+    ControllerManager,
+    Kubectl,
+    Helm,
+}
+
+impl Program {
+    /// Everything a control plane of our own needs.
+    pub const ALL: [Self; 6] =
+        [Self::Etcd, Self::Etcdctl, Self::Apiserver, Self::ControllerManager, Self::Kubectl, Self::Helm];
+    /// What a cluster named by `CONTEXT` needs.
+    pub const CLIENTS: [Self; 2] = [Self::Kubectl, Self::Helm];
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::Etcdctl => "etcdctl",
+            Self::Apiserver => "kube-apiserver",
+            Self::ControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+            Self::Helm => "helm",
+        }
+    }
+
+    fn module(self) -> &'static Module {
+        match self {
+            Self::Etcd | Self::Etcdctl => &MODULES[0],
+            Self::Apiserver | Self::ControllerManager | Self::Kubectl => &MODULES[1],
+            Self::Helm => &MODULES[2],
+        }
+    }
+}
+
+/// Where the programs are.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// `KUBEBUILDER_ASSETS`, when set; what it lacks comes from the cache.
+    assets: Option<PathBuf>,
+    /// `bin` in the cache.
+    built: PathBuf,
+}
+
+impl Tools {
+    /// Finds the programs, and builds those that are missing or whose pins have moved since; tells its progress on standard
+    /// error. Blocks: a first build takes about 15 minutes on two cores, later calls a few milliseconds.
+    ///
+    /// # Errors
+    /// When something has to be built and Go is missing or too old, or the build fails; with what to do.
+    pub fn with(needed: &[Program]) -> Result<Self> {
+        let cache = state::cache()?;
+        let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|dir| !dir.is_empty()).map(std::path::absolute);
+        let assets = assets.transpose()?;
+        let tools = Self { assets, built: cache.join("bin") };
+        for module in &MODULES {
+            let mut from_here =
+                needed.iter().filter(|program| program.module() == module && !tools.is_asset(**program));
+            if from_here.any(|program| !tools.built.join(program.file()).exists() || !module.is_current(&tools.built)) {
+                module.build(&cache)?;
+            }
+        }
+        Ok(tools)
+    }
+
+    /// [`with`](Self::with), for callers that must not block.
+    pub async fn find(needed: &'static [Program]) -> Result<Self> {
+        tokio::task::spawn_blocking(|| Self::with(needed)).await?
+    }
+
+    /// The file of a program.
+    pub fn path(&self, program: Program) -> PathBuf {
+        let dir = if self.is_asset(program) { self.assets.as_ref() } else { None };
+        dir.unwrap_or(&self.built).join(program.file())
+    }
+
+    /// The directories to put in front of `PATH`, so that a shell finds these programs first.
+    pub fn directories(&self) -> impl Iterator<Item = &Path> {
+        self.assets.iter().chain([&self.built]).map(PathBuf::as_path)
+    }
+
+    fn is_asset(&self, program: Program) -> bool {
+        self.assets.as_ref().is_some_and(|dir| dir.join(program.file()).exists())
+    }
+}
+
+/// One of the Go modules in `e2e/tools`.
+#[derive(Debug, PartialEq, Eq)]
+struct Module {
+    name: &'static str,
+    /// How long a first build takes.
+    usual: &'static str,
+}
+
+const MODULES: [Module; 3] = [
+    Module { name: "etcd", usual: "2 min" },
+    Module { name: "kubernetes", usual: "10 min" },
+    Module { name: "helm", usual: "3 min" },
+];
+
+impl Module {
+    /// True when the programs in `bin` were built from the pins and flags that stand beside us now.
+    fn is_current(&self, bin: &Path) -> bool {
+        self.pins().is_ok_and(|pins| fs::read_to_string(self.stamp(bin)).is_ok_and(|stamp| stamp == pins))
+    }
+
+    /// Builds into the cache. A build that another process has begun is waited for, and its result used.
+    fn build(&self, cache: &Path) -> Result<()> {
+        state::make(&cache.join("log"))?;
+        state::make(&cache.join("bin"))?;
+        let pins = self.pins()?;
+        let log = cache.join(format!("log/build-{}.log", self.name));
+        let lock = cache.join("build.lock");
+        if File::create(&lock)?.try_lock().is_err() {
+            say(&format!("another process is building tools in {}; waiting for it", cache.display()));
+        }
+        let started = Instant::now();
+        let mut building = self.start(cache, &lock, &log)?;
+        let ended = loop {
+            if let Some(ended) = building.wait(SOON)? {
+                break ended;
+            }
+            building.tell(self);
+        };
+        if !ended {
+            bail!("building {} failed; {}", self.name, log_tail(&log));
+        }
+        if building.told.is_some() {
+            say(&format!("building {}: done after {} s", self.name, started.elapsed().as_secs()));
+        }
+        fs::write(self.stamp(&cache.join("bin")), pins)?;
+        Ok(())
+    }
+
+    fn start(&self, cache: &Path, lock: &Path, log: &Path) -> Result<Building> {
+        let go = go()?;
+        let output = OpenOptions::new().write(true).create(true).truncate(true).open(log)?;
+        // flock(1) keeps the lock in the build itself, down to the last compiler, so it holds even when we are killed.
+        let child = Command::new("flock")
+            .arg(lock)
+            .args(["bash", TOOLS_BUILD, self.name])
+            .env("CACHE", cache)
+            .env("PATH", format!("{}:{}", go.display(), env::var("PATH").unwrap_or_default()))
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .context("cannot start the build: flock comes with util-linux, bash with bash; install both")?;
+        Ok(Building { child, started: Instant::now(), told: None })
+    }
+
+    /// A hash of everything of ours that the result depends on. The toolchain counts too, but only while building.
+    fn pins(&self) -> Result<String> {
+        let mut content = fs::read(TOOLS_BUILD).with_context(|| format!("cannot read {TOOLS_BUILD}"))?;
+        for file in ["go.mod", "go.sum", "main.go"] {
+            // Not each module has a main.go of its own.
+            content.extend(fs::read(format!("{TOOLS}/{}/{file}", self.name)).unwrap_or_default());
+        }
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &content);
+        Ok(hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    fn stamp(&self, bin: &Path) -> PathBuf {
+        bin.join(format!(".{}.pins", self.name))
+    }
+}
+
+struct Building {
+    child: Child,
+    started: Instant,
+    told: Option<Instant>,
+}
+
+impl Building {
+    /// True for a success, `None` when it has not ended after `most`.
+    fn wait(&mut self, most: Duration) -> Result<Option<bool>> {
+        let start = Instant::now();
+        while start.elapsed() < most {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(Some(status.success()));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(None)
+    }
+
+    /// What is in the cache is there within a second, so nothing was told until then.
+    fn tell(&mut self, Module { name, usual }: &Module) {
+        if self.told.is_none() {
+            say(&format!("building {name} (once, about {usual} on 2 cores) ..."));
+        } else if self.told.is_some_and(|told| told.elapsed() >= EVERY) {
+            say(&format!("building {name}: {} s", self.started.elapsed().as_secs()));
+        } else {
+            return;
+        }
+        self.told = Some(Instant::now());
+    }
+}
+
+/// The directory of a Go that is new enough.
+fn go() -> Result<PathBuf> {
+    let usual = PathBuf::from("/usr/local/go/bin"); // where go.dev's own instructions put it
+    let named = env::split_paths(&env::var_os("PATH").unwrap_or_default()).find(|dir| dir.join("go").exists());
+    let dir = named.or_else(|| usual.join("go").exists().then_some(usual));
+    let version = dir.as_ref().and_then(|dir| {
+        let told = Command::new(dir.join("go")).arg("version").env("GOTOOLCHAIN", "local").output().ok()?;
+        let told = String::from_utf8(told.stdout).ok()?;
+        let (major, minor) = told.split_whitespace().nth(2)?.strip_prefix("go")?.split_once('.')?;
+        Some((major.parse::<u32>().ok()?, minor.split('.').next()?.parse::<u32>().ok()?))
+    });
+    match (dir, version) {
+        (Some(dir), Some(version)) if version >= OLDEST_GO => Ok(dir),
+        (_, found) => {
+            let found = found.map_or("none was found".into(), |(major, minor)| format!("found {major}.{minor}"));
+            let (major, minor) = OLDEST_GO;
+            bail!(
+                "Go {major}.{minor} or newer is needed, once, to build the programs of the control plane; {found}. Install it \
+                 from https://go.dev/dl and put it in PATH, or set KUBEBUILDER_ASSETS to a directory with etcd, etcdctl, \
+                 kube-apiserver, kube-controller-manager, kubectl and helm."
+            )
+        }
+    }
+}
+
+/// One line on standard error, also from within a test: the test framework keeps back what `eprintln!` prints, and a
+/// silent wait of ten minutes looks like a hang.
+pub(crate) fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
+const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools");
+const TOOLS_BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/build.sh");
+const OLDEST_GO: (u32, u32) = (1, 26);
+const SOON: Duration = Duration::from_secs(1);
+const EVERY: Duration = Duration::from_secs(15);

@@ -1,0 +1,190 @@
+//! The use cases. Every door calls these: may they? → decide → generate → seal → one store step → tell.
+//!
+//! The hub does not know where a caller comes from: an HTTP client and a custom resource are both a [`Caller`], and
+//! whatever holds for one holds for the other.
+
+mod access;
+mod delete;
+mod ensure;
+mod find;
+mod generate;
+mod get;
+mod set;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+pub use ensure::{Ensured, Wanted, WantedOrigin};
+pub use generate::GenerateMode;
+pub use set::Given;
+
+use crate::{
+    auth::{Identity, Reviewer},
+    domain::{Actor, CredentialType, Epoch, Reason, Stamp, Value, VersionId, name, parameters},
+    keyring::{self, Keyring},
+    metrics::Metrics,
+    store::{self, AuditLine, Store, VersionRow},
+    world::{Clock, Entropy},
+};
+
+/// Everything a use case needs. One per process.
+#[derive(Debug)]
+pub struct Hub {
+    pub store: Arc<dyn Store>,
+    pub keyring: Arc<Keyring>,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub reviewer: Arc<dyn Reviewer>,
+    pub metrics: Metrics,
+}
+
+/// Who asks, and since when. Without one no use case can be called.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    who: Who,
+    at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+enum Who {
+    Client(Identity),
+    /// Credsmith itself, acting for the objects of one namespace.
+    Operator {
+        namespace: String,
+        epoch: Epoch,
+    },
+}
+
+impl Caller {
+    /// A client of the HTTPS front.
+    pub fn client(identity: Identity, at: Timestamp) -> Self {
+        Self { who: Who::Client(identity), at }
+    }
+
+    /// The operator, acting for an object of `namespace` under the epoch it won.
+    pub fn operator(namespace: &str, epoch: Epoch, at: Timestamp) -> Self {
+        Self { who: Who::Operator { namespace: namespace.to_owned(), epoch }, at }
+    }
+
+    fn actor(&self) -> Actor {
+        match &self.who {
+            Who::Client(identity) => identity.actor.clone(),
+            Who::Operator { .. } => Actor::operator(),
+        }
+    }
+
+    fn epoch(&self) -> Option<Epoch> {
+        match self.who {
+            Who::Client(_) => None,
+            Who::Operator { epoch, .. } => Some(epoch),
+        }
+    }
+
+    fn stamp(&self) -> Stamp {
+        Stamp { actor: self.actor(), at: self.at }
+    }
+
+    fn audit(&self, action: &'static str, resource: &str, details: impl Into<String>) -> AuditLine {
+        let (at, actor) = (self.at, self.actor());
+        AuditLine { at, actor, action, resource: resource.to_owned(), details: details.into() }
+    }
+}
+
+/// A version with its value.
+#[derive(Debug)]
+pub struct Version {
+    pub row: VersionRow,
+    pub value: Value,
+}
+
+/// What the caller can do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Change the request.
+    #[error("{0}")]
+    Invalid(String),
+    /// The name holds a credential of another type.
+    #[error(
+        "the credential has type {0}, and a credential keeps its type for life: delete it first or choose another name"
+    )]
+    OtherKind(CredentialType),
+    /// Send less.
+    #[error("the value has {0} bytes, at most 65536 are allowed")]
+    TooLarge(usize),
+    /// Not there, or not for this caller.
+    #[error("the credential does not exist, or you may not see it")]
+    NotFound,
+    /// A write that the caller may not do.
+    #[error("you may not do that")]
+    Denied,
+    /// A `Credential` has the path and says that it is not written over the API.
+    #[error("{path} belongs to the Credential {object}, whose apiWrites is {mode}: {next}")]
+    Owned { path: String, object: String, mode: &'static str, next: &'static str },
+    /// Somebody else was faster, again and again.
+    #[error("the credential is being written by others: try again")]
+    Conflict,
+    /// Another process reconciles now.
+    #[error("another process reconciles now: {0}")]
+    Fenced(String),
+    /// Try again later.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A stored value does not open.
+    #[error("a stored value cannot be opened: {0}")]
+    Damaged(String),
+}
+
+impl From<name::Error> for Error {
+    fn from(error: name::Error) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<parameters::Error> for Error {
+    fn from(error: parameters::Error) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Conflict { .. } | store::Error::RequestUsed(_) => Self::Conflict,
+            store::Error::OtherKind(kind) => Self::OtherKind(kind),
+            store::Error::Fenced(_) => Self::Fenced(error.to_string()),
+            store::Error::Unavailable(_) => Self::Unavailable(error.to_string()),
+            store::Error::Corrupt { .. } => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl Hub {
+    /// Opens what the store keeps.
+    fn open(&self, row: VersionRow) -> Result<Version, Error> {
+        let place = keyring::Place::version(row.credential, row.id, row.kind);
+        let plain = self.keyring.open_sealed(&place, &row.sealed).map_err(|error| self.damaged(row.id, &error))?;
+        let value = Value::from_bytes(row.kind, &plain).ok_or_else(|| {
+            self.metrics.damaged.with_label_values(&["form"]).inc();
+            Error::Damaged(format!("version {}: its plain form is not of type {}", row.id, row.kind))
+        })?;
+        Ok(Version { row, value })
+    }
+
+    fn damaged(&self, version: VersionId, error: &keyring::Error) -> Error {
+        self.metrics.damaged.with_label_values(&[error.cause()]).inc();
+        Error::Damaged(format!("version {version}: {error}"))
+    }
+
+    fn count(&self, row: &VersionRow) {
+        self.metrics.versions.with_label_values(&[row.kind.as_str(), row.reason.as_str()]).inc();
+    }
+}
+
+/// The reason that a version made by this caller gets, if it is not the first one made by an object.
+fn reason_of_client(given: bool) -> Reason {
+    if given { Reason::SetByAPI } else { Reason::Generated }
+}
