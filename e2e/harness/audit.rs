@@ -3,6 +3,7 @@
 use std::{fs::File, io::Read as _, io::Seek as _, io::SeekFrom, path::Path};
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::chart::RELEASE_NAMESPACE;
@@ -36,8 +37,8 @@ pub struct AuditEvent {
     /// None for requests that are not about objects, such as `/readyz`.
     pub object_ref: Option<AuditObject>,
     pub response_status: Option<AuditStatus>,
-    /// RFC 3339, microseconds.
-    pub request_received_timestamp: String,
+    /// When the API server began with it.
+    pub request_received_timestamp: Timestamp,
 }
 
 /// Who asked.
@@ -117,7 +118,7 @@ mod tests {
         let log = dir.path().join("audit.jsonl");
         let line = |verb: &str| {
             format!(
-                r#"{{"auditID":"1","stage":"ResponseComplete","requestURI":"/","verb":"{verb}","user":{{"username":"u"}},"objectRef":{{"resource":"secrets","name":"s"}},"requestReceivedTimestamp":"t"}}"#
+                r#"{{"auditID":"1","stage":"ResponseComplete","requestURI":"/","verb":"{verb}","user":{{"username":"u"}},"objectRef":{{"resource":"secrets","name":"s"}},"requestReceivedTimestamp":"2026-01-16T14:40:00.000001Z"}}"#
             )
         };
         let mut offset = 0;

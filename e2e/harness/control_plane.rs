@@ -6,15 +6,12 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use anyhow::{Context, Result, anyhow};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client, Config};
-use serde_json::Value;
 
 use crate::{
     audit::{self, Audit, AuditEvent},
-    exec,
     flags::{self, Ports},
     kubeconfig, pki, ports,
     process::{self, Lifetime, Program, Service, Signal},
@@ -138,7 +135,7 @@ impl ControlPlane {
     pub async fn ready(&self) -> Result<()> {
         crate::use_one_tls_provider();
         let ca = reqwest::Certificate::from_pem(&fs::read(self.dir.path().join("pki/ca.crt"))?)?;
-        let http = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().build()?;
+        let http = reqwest::Client::builder().tls_certs_only([ca]).no_proxy().timeout(ONE_QUESTION).build()?;
         let url = format!("https://127.0.0.1:{}/readyz", self.ports.apiserver);
         let answered = eventually("the API server to be ready", Duration::from_secs(90), || async {
             if let Some(dead) = [&self.etcd, &self.apiserver].into_iter().find(|service| !service.alive()) {
@@ -148,22 +145,6 @@ impl ControlPlane {
             Ok(answer.status().is_success().then_some(Ok(())))
         });
         answered.await.with_context(|| format!("its log: {}", self.apiserver.log_tail()))?
-    }
-
-    /// The bytes etcd keeps under a key such as `/registry/secrets/NAMESPACE/NAME`; `None` when there is no such key.
-    pub async fn etcd_get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let answer = self.etcdctl(&["get", key, "--write-out=json"]).await?;
-        let found: Value = serde_json::from_slice(&answer)?;
-        let value = found.pointer("/kvs/0/value").and_then(Value::as_str);
-        Ok(value.map(|value| STANDARD.decode(value)).transpose()?)
-    }
-
-    /// Forgets all history in etcd and returns the revision up to which it is gone: a watch that has to go on from an older one,
-    /// after the API server was started again, gets 410.
-    pub async fn compact_etcd(&self) -> Result<i64> {
-        let revision = self.revision().await?;
-        self.etcdctl(&["compact", "--physical", &revision.to_string()]).await?;
-        Ok(revision)
     }
 
     /// The file of the audit log.
@@ -187,6 +168,10 @@ impl ControlPlane {
         &self.tools
     }
 
+    pub(crate) fn ports(&self) -> Ports {
+        self.ports
+    }
+
     /// Kills its processes, also those that were to survive.
     pub fn down(&self) -> Result<()> {
         let services = [&self.controller_manager, &self.apiserver, &self.etcd];
@@ -202,10 +187,11 @@ impl ControlPlane {
         };
         // What a failed or interrupted attempt left would make this one look failed, or mix two etcd clusters.
         process::end_all(&dir.path().join("run"))?;
-        for old in ["etcd", "log", "run", PORTS] {
+        for old in ["etcd", "log", "run"] {
             fs::remove_dir_all(dir.path().join(old)).ok();
         }
-        let plane = Self::prepare(options.audit, lifetime, dir, tools.clone()).await?;
+        fs::remove_file(dir.path().join(PORTS)).ok();
+        let mut plane = Self::prepare(options.audit, lifetime, dir, tools.clone()).await?;
         plane.etcd.start()?;
         plane.apiserver.start()?;
         let started = async {
@@ -220,6 +206,7 @@ impl ControlPlane {
             return Ok(plane);
         };
         plane.down()?; // also where it was to survive
+        plane.dir.leave(); // the error names its logs
         let logs = [&plane.etcd, &plane.apiserver].map(|service| fs::read(service.log()).unwrap_or_default()).concat();
         Err(if ports::clash(&String::from_utf8_lossy(&logs)) { error.context(PortTaken) } else { error })
     }
@@ -262,28 +249,6 @@ impl ControlPlane {
         found.await.and_then(|found| found).with_context(|| format!("its log: {}", self.controller_manager.log_tail()))
     }
 
-    async fn revision(&self) -> Result<i64> {
-        let answer = self.etcdctl(&["get", "/", "--write-out=json"]).await?;
-        let answer: Value = serde_json::from_slice(&answer)?;
-        answer.pointer("/header/revision").and_then(Value::as_i64).context("etcd answers with its revision")
-    }
-
-    async fn etcdctl(&self, arguments: &[&str]) -> Result<Vec<u8>> {
-        if !self.etcd.alive() {
-            bail!("etcd is not running"); // etcdctl would try for five seconds
-        }
-        let pki = self.dir.path().join("pki");
-        let mut command = tokio::process::Command::new(self.tools.path(Tool::Etcdctl));
-        command
-            .env_clear()
-            .arg(format!("--endpoints=https://127.0.0.1:{}", self.ports.etcd))
-            .arg(format!("--cacert={}/ca.crt", pki.display()))
-            .arg(format!("--cert={}/etcd-client.crt", pki.display()))
-            .arg(format!("--key={}/etcd-client.key", pki.display()))
-            .args(arguments);
-        exec::output(&mut command, &[]).await
-    }
-
     fn service(&self, component: Component) -> &Service {
         match component {
             Component::Etcd => &self.etcd,
@@ -311,6 +276,8 @@ impl fmt::Display for PortTaken {
     }
 }
 
+/// How long one question for readiness may take: whoever else owns the port may never answer.
+const ONE_QUESTION: Duration = Duration::from_secs(2);
 const ETCD: &str = "etcd";
 const APISERVER: &str = "kube-apiserver";
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";

@@ -20,6 +20,7 @@ pub mod audit;
 pub mod chart;
 pub mod cluster;
 pub mod control_plane;
+pub mod demo;
 pub mod front;
 pub mod kubeconfig;
 pub mod namespace;
@@ -32,9 +33,11 @@ pub mod state;
 pub mod tools;
 pub mod wait;
 
+mod etcd;
 mod exec;
 mod flags;
 mod pki;
+mod spawn;
 
 /// Names the TLS implementation, once for the process: rustls does not choose between several by itself.
 pub(crate) fn use_one_tls_provider() {

@@ -1,8 +1,11 @@
 //! The command line of the harness: what `make up`, `make env` and `make down` call.
 
+use std::process::ExitCode;
+
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use credsmith_harness::{
+    demo::demo,
     sandbox::Sandbox,
     tools::{Program, Tools},
 };
@@ -29,16 +32,29 @@ enum Command {
     },
     /// Print what to evaluate in a shell: eval "$(make -s env)"
     Env,
+    /// Show the main job, step by step
+    Demo,
     /// End what `up` started and forget its state
     Down,
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
-    match Arguments::parse().command {
+async fn main() -> ExitCode {
+    match run(Arguments::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<()> {
+    match command {
         Command::Tools => tools(),
         Command::Up { without_operator } => up(!without_operator).await,
         Command::Env => env().await,
+        Command::Demo => demo().await,
         Command::Down => down().await,
     }
 }

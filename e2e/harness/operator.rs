@@ -123,7 +123,7 @@ impl OperatorProcess {
     /// At once when it has ended; with the tail of its log.
     pub async fn ready(&self) -> Result<()> {
         crate::use_one_tls_provider();
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = reqwest::Client::builder().no_proxy().timeout(ONE_QUESTION).build()?;
         let url = format!("{}/readyz", self.plain_url());
         let answered = eventually("the operator to be ready", Duration::from_secs(60), || async {
             if !self.service.alive() {
@@ -225,6 +225,8 @@ pub fn built_binary() -> Result<PathBuf> {
     candidates.find(|path| path.is_file()).context("the operator is not built: run `cargo build --bin credsmith`")
 }
 
+/// How long one question for readiness may take: whoever else owns the port may never answer.
+const ONE_QUESTION: Duration = Duration::from_secs(2);
 const NAME: &str = "operator";
 const NAMESPACE: &str = "CREDSMITH_NAMESPACE";
 const LISTEN: &str = "CREDSMITH_LISTEN";

@@ -1,17 +1,11 @@
 //! A program with fixed arguments that can be started, killed and started again, and whose end is certain.
-//!
-//! What ends with its owner is started by `setpriv --pdeathsig KILL` of util-linux: the kernel then kills it however the owner
-//! ends, SIGKILL included. Why not `prctl` before the exec? That needs unsafe code. Why not a supervisor of our own that watches
-//! a pipe? It would be a second process for each component, and the pid at hand would be the supervisor's.
 
 use std::{
     collections::BTreeMap,
     fs,
-    fs::OpenOptions,
-    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
+    process::Child,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,12 +14,14 @@ pub use rustix::process::Signal;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
+use crate::spawn::spawn;
+
 /// When a program ends if nobody ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lifetime {
     /// With the process that started it, however that one ends.
     Owner,
-    /// Not at all: it has a session of its own and survives the shell.
+    /// Not at all: it is no part of the terminal it was started from, and survives that.
     Detached,
 }
 
@@ -243,56 +239,10 @@ fn born(pid: u32) -> Option<u64> {
     if matches!(*fields.first()?, "Z" | "X") { None } else { fields.get(19)?.parse().ok() }
 }
 
-fn spawn(program: &Program) -> Result<Child> {
-    let log = OpenOptions::new().append(true).create(true).open(&program.log)?;
-    let mut command = match program.lifetime {
-        Lifetime::Owner => Command::new("setpriv"),
-        Lifetime::Detached => Command::new("setsid"),
-    };
-    if program.lifetime == Lifetime::Owner {
-        // A group of its own: an interrupt at the terminal reaches the owner alone, whose end then ends this one.
-        command.args(["--pdeathsig", "KILL"]).process_group(0);
-    }
-    command
-        .args(&program.argv)
-        .env_clear()
-        .envs(&program.env)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log);
-    if let (Some(path), false) = (std::env::var_os("PATH"), program.env.contains_key("PATH")) {
-        command.env("PATH", path);
-    }
-    let child = match program.lifetime {
-        Lifetime::Owner => spawn_from_a_lasting_thread(command),
-        Lifetime::Detached => command.spawn(),
-    };
-    child.context("setpriv and setsid come with util-linux: install that package")
-}
-
-/// The signal at the parent's death is one at the death of the *thread* that spawned. The threads of a test end with the test.
-fn spawn_from_a_lasting_thread(command: Command) -> std::io::Result<Child> {
-    type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
-    static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
-    let spawner = SPAWNER.get_or_init(|| {
-        let (sender, orders) = mpsc::channel::<Order>();
-        std::thread::Builder::new()
-            .name("spawner".into())
-            .spawn(move || {
-                for (mut command, answer) in orders {
-                    answer.send(command.spawn()).ok();
-                }
-            })
-            .expect("a thread can be started");
-        sender
-    });
-    let (answer, answered) = mpsc::channel();
-    spawner.send((command, answer)).expect("the spawner never ends");
-    answered.recv().expect("the spawner answers each order")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     fn sleeper(dir: &Path, lifetime: Lifetime) -> Service {
@@ -312,7 +262,9 @@ mod tests {
             .stdout(Stdio::null())
             .spawn()
             .expect("an owner");
+        let start = Instant::now();
         let service = loop {
+            assert!(start.elapsed() < Duration::from_secs(30), "the owner started nothing");
             match Service::recorded(dir.path(), "sleeper") {
                 Ok(Some(service)) => break service,
                 _ => std::thread::sleep(Duration::from_millis(5)),

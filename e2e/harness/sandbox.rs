@@ -58,7 +58,7 @@ impl Sandbox {
     /// What is up, `None` when nothing is.
     pub async fn find() -> Result<Option<Self>> {
         let dir = directory()?;
-        if !dir.join(MARK).exists() {
+        if !dir.join(APPLIED).exists() {
             return Ok(None);
         }
         let cluster = match named_context() {

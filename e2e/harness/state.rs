@@ -27,6 +27,8 @@ pub fn cache() -> Result<PathBuf> {
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
+    /// It is not removed when it is dropped.
+    left: bool,
     /// Held as long as the owner lives; the kernel lets go of it however the owner ends.
     lock: Option<File>,
 }
@@ -47,13 +49,13 @@ impl StateDir {
         make(&path)?;
         let lock = File::create(path.join("lock"))?;
         lock.lock()?;
-        Ok(Self { path, lock: Some(lock) })
+        Ok(Self { path, left: false, lock: Some(lock) })
     }
 
     /// A directory that stays until somebody removes it.
     pub fn kept(path: &Path) -> Result<Self> {
         make(path)?;
-        Ok(Self { path: path.canonicalize()?, lock: None })
+        Ok(Self { path: path.canonicalize()?, left: true, lock: None })
     }
 
     /// Its absolute path.
@@ -66,6 +68,11 @@ impl StateDir {
         self.lock.is_some()
     }
 
+    /// Leaves a temporary directory to the next run, for a look at what is in it.
+    pub fn leave(&mut self) {
+        self.left = true;
+    }
+
     /// A directory in it, made if it is not there.
     pub fn sub(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
@@ -76,7 +83,7 @@ impl StateDir {
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if self.is_temporary() && !std::thread::panicking() {
+        if !self.left && !std::thread::panicking() {
             fs::remove_dir_all(&self.path).ok();
         }
     }

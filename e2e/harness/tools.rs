@@ -129,11 +129,10 @@ impl Module {
         let pins = self.pins()?;
         let log = cache.join(format!("log/build-{}.log", self.name));
         let lock = cache.join("build.lock");
-        if File::create(&lock)?.try_lock().is_err() {
-            say(&format!("another process is building tools in {}; waiting for it", cache.display()));
-        }
+        let busy = File::create(&lock)?.try_lock().is_err();
         let started = Instant::now();
         let mut building = self.start(cache, &lock, &log)?;
+        building.waits = busy;
         let ended = loop {
             if let Some(ended) = building.wait(SOON)? {
                 break ended;
@@ -164,7 +163,7 @@ impl Module {
             .stderr(output)
             .spawn()
             .context("cannot start the build: flock comes with util-linux, bash with bash; install both")?;
-        Ok(Building { child, started: Instant::now(), told: None })
+        Ok(Building { child, started: Instant::now(), told: None, waits: false })
     }
 
     /// A hash of everything of ours that the result depends on. The toolchain counts too, but only while building.
@@ -187,6 +186,8 @@ struct Building {
     child: Child,
     started: Instant,
     told: Option<Instant>,
+    /// For another process that builds.
+    waits: bool,
 }
 
 impl Building {
@@ -204,10 +205,11 @@ impl Building {
 
     /// What is in the cache is there within a second, so nothing was told until then.
     fn tell(&mut self, Module { name, usual }: &Module) {
+        let doing = if self.waits { "waiting for another process, then building" } else { "building" };
         if self.told.is_none() {
-            say(&format!("building {name} (once, about {usual} on 2 cores) ..."));
+            say(&format!("{doing} {name} (once, about {usual} on 2 cores) ..."));
         } else if self.told.is_some_and(|told| told.elapsed() >= EVERY) {
-            say(&format!("building {name}: {} s", self.started.elapsed().as_secs()));
+            say(&format!("{doing} {name}: {} s", self.started.elapsed().as_secs()));
         } else {
             return;
         }
@@ -215,29 +217,31 @@ impl Building {
     }
 }
 
-/// The directory of a Go that is new enough.
+/// The directory of a Go that is new enough: the first in `PATH`, else where go.dev's own instructions put it.
 fn go() -> Result<PathBuf> {
-    let usual = PathBuf::from("/usr/local/go/bin"); // where go.dev's own instructions put it
-    let named = env::split_paths(&env::var_os("PATH").unwrap_or_default()).find(|dir| dir.join("go").exists());
-    let dir = named.or_else(|| usual.join("go").exists().then_some(usual));
-    let version = dir.as_ref().and_then(|dir| {
-        let told = Command::new(dir.join("go")).arg("version").env("GOTOOLCHAIN", "local").output().ok()?;
-        let told = String::from_utf8(told.stdout).ok()?;
-        let (major, minor) = told.split_whitespace().nth(2)?.strip_prefix("go")?.split_once('.')?;
-        Some((major.parse::<u32>().ok()?, minor.split('.').next()?.parse::<u32>().ok()?))
-    });
-    match (dir, version) {
-        (Some(dir), Some(version)) if version >= OLDEST_GO => Ok(dir),
-        (_, found) => {
-            let found = found.map_or("none was found".into(), |(major, minor)| format!("found {major}.{minor}"));
-            let (major, minor) = OLDEST_GO;
-            bail!(
-                "Go {major}.{minor} or newer is needed, once, to build the programs of the control plane; {found}. Install it \
-                 from https://go.dev/dl and put it in PATH, or set KUBEBUILDER_ASSETS to a directory with etcd, etcdctl, \
-                 kube-apiserver, kube-controller-manager, kubectl and helm."
-            )
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut found = "none was found".to_owned();
+    for dir in env::split_paths(&path).chain([PathBuf::from("/usr/local/go/bin")]) {
+        match go_version(&dir) {
+            Some(version) if version >= OLDEST_GO => return Ok(dir),
+            Some((major, minor)) => found = format!("found {major}.{minor} in {}", dir.display()),
+            None => {}
         }
     }
+    let (major, minor) = OLDEST_GO;
+    bail!(
+        "Go {major}.{minor} or newer is needed, once, to build the programs of the control plane; {found}. Install it from \
+         https://go.dev/dl and put it in PATH, or set KUBEBUILDER_ASSETS to a directory with etcd, etcdctl, kube-apiserver, \
+         kube-controller-manager, kubectl and helm."
+    )
+}
+
+fn go_version(dir: &Path) -> Option<(u32, u32)> {
+    let told = Command::new(dir.join("go")).arg("version").env("GOTOOLCHAIN", "local").output().ok()?;
+    let told = String::from_utf8(told.stdout).ok()?; // go version go1.26.8 linux/amd64
+    let (major, rest) = told.split_whitespace().nth(2)?.strip_prefix("go")?.split_once('.')?;
+    let minor = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// One line on standard error, also from within a test: the test framework keeps back what `eprintln!` prints, and a

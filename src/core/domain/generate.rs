@@ -11,6 +11,7 @@ use crate::world::Entropy;
 
 /// Makes a value. [`Error`] where the parameters contradict each other.
 pub fn generate(parameters: &Parameters, entropy: &dyn Entropy) -> Result<Value, Error> {
+    parameters.check()?;
     match &parameters.of {
         ParametersOf::Password(of) => Ok(Value::Password(password(&of.rules(parameters.model)?, entropy))),
         ParametersOf::User(of) => {

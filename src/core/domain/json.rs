@@ -3,11 +3,14 @@
 //! Why not a tree of values? A tree turns numbers into 64-bit floats, or makes every number of every other document in
 //! the process arbitrary. Here a number is never anything but its own text.
 
-use std::fmt;
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    fmt,
+};
 
 use serde::{
     Deserializer,
-    de::{MapAccess, SeqAccess, Visitor},
+    de::{MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
@@ -56,46 +59,139 @@ pub enum Error {
 }
 
 fn compact(text: &str) -> Result<String, Error> {
-    let raw: &RawValue = serde_json::from_str(text).map_err(malformed)?;
-    let mut out = String::with_capacity(text.len());
-    write(raw, 0, &mut out)?;
-    Ok(out)
+    // One pass checks the text, without recursion; the second may then rely on it.
+    let valid: &RawValue = serde_json::from_str(text).map_err(malformed)?;
+    let mut scan = Scan { text: valid.get(), at: 0, out: String::with_capacity(text.len()) };
+    scan.value(0)?;
+    Ok(std::mem::take(&mut scan.out))
 }
 
-fn write(raw: &RawValue, depth: usize, out: &mut String) -> Result<(), Error> {
-    if depth > MAX_DEPTH {
-        return Err(Error::TooDeep);
-    }
-    match raw.get().as_bytes().first() {
-        Some(b'{') => {
-            out.push('{');
-            for (at, (key, value)) in members(raw.get())?.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                out.push_str(&quoted(key));
-                out.push(':');
-                write(value, depth + 1, out)?;
+/// Copies a valid document without its white space. One pass over the text, whatever its nesting.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+    /// Wiped where it is not handed out: the document may be a secret.
+    out: String,
+}
+
+impl<'a> Scan<'a> {
+    fn value(&mut self, depth: usize) -> Result<(), Error> {
+        if depth > MAX_DEPTH {
+            return Err(Error::TooDeep);
+        }
+        match self.peek() {
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b'"' => {
+                let raw = self.string();
+                self.push_string(raw)
             }
-            out.push('}');
-        }
-        Some(b'[') => {
-            out.push('[');
-            for (at, value) in elements(raw.get())?.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write(value, depth + 1, out)?;
+            _ => {
+                let rest = &self.text[self.at..];
+                let end = rest.find(|c: char| c.is_ascii_whitespace() || ",]}".contains(c)).unwrap_or(rest.len());
+                self.out.push_str(&rest[..end]); // a number, true, false or null: its own text
+                self.at += end;
+                Ok(())
             }
-            out.push(']');
         }
-        Some(b'"') => {
-            let text: SecretText = serde_json::from_str(raw.get()).map_err(malformed)?;
-            out.push_str(&quoted(text.expose()));
-        }
-        _ => out.push_str(raw.get()), // a number, true, false or null: its own text
     }
-    Ok(())
+
+    fn array(&mut self, depth: usize) -> Result<(), Error> {
+        self.take("[");
+        loop {
+            if self.peek() == b']' {
+                self.take("]");
+                return Ok(());
+            }
+            self.value(depth + 1)?;
+            if self.peek() == b',' {
+                self.take(",");
+            }
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Error> {
+        let start = self.out.len();
+        let mut members: Vec<std::ops::Range<usize>> = Vec::new();
+        let mut positions = HashMap::new();
+        let mut repeated = false;
+        self.take("{");
+        while self.peek() != b'}' {
+            let from = self.out.len();
+            let raw = self.string();
+            let key: SecretText = serde_json::from_str(raw).map_err(malformed)?;
+            self.push_string(raw)?;
+            self.take(":");
+            self.value(depth + 1)?;
+            let member = from..self.out.len();
+            match positions.entry(key.expose().to_owned()) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(members.len());
+                    members.push(member);
+                }
+                // Of a repeated key the last counts, at the place of the first.
+                Entry::Occupied(first) => {
+                    repeated = true;
+                    members[*first.get()] = member;
+                }
+            }
+            if self.peek() == b',' {
+                self.take(",");
+            }
+        }
+        self.take("}");
+        if repeated {
+            let kept: Vec<_> = members.into_iter().map(|member| &self.out[member]).collect();
+            let object = zeroize::Zeroizing::new(format!("{{{}}}", kept.join(",")));
+            self.out.truncate(start);
+            self.out.push_str(&object);
+        }
+        Ok(())
+    }
+
+    /// The next byte that is no white space; zero at the end.
+    fn peek(&mut self) -> u8 {
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    /// Copies a sign that is known to come next.
+    fn take(&mut self, sign: &str) {
+        self.peek();
+        self.at += sign.len();
+        self.out.push_str(sign);
+    }
+
+    /// The string that comes next, quotes included, as it was written.
+    fn string(&mut self) -> &'a str {
+        self.peek();
+        let rest = &self.text.as_bytes()[self.at + 1..];
+        let mut length = 0;
+        while rest[length] != b'"' {
+            length += if rest[length] == b'\\' { 2 } else { 1 };
+        }
+        let raw = &self.text[self.at..self.at + length + 2];
+        self.at += raw.len();
+        raw
+    }
+
+    /// Brings a string to its shortest form: only what must be escaped is.
+    fn push_string(&mut self, raw: &str) -> Result<(), Error> {
+        if raw.contains('\\') {
+            let text: SecretText = serde_json::from_str(raw).map_err(malformed)?;
+            self.out.push_str(&quoted(text.expose()));
+        } else {
+            self.out.push_str(raw);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Scan<'_> {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.out);
+    }
 }
 
 fn quoted(text: &str) -> zeroize::Zeroizing<String> {
@@ -114,7 +210,7 @@ fn members(object: &str) -> Result<Vec<(String, &RawValue)>, Error> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
             let mut out: Self::Value = Vec::new();
-            let mut positions = std::collections::HashMap::new();
+            let mut positions = HashMap::new();
             while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
                 match positions.get(&key) {
                     Some(&at) => {
@@ -131,26 +227,6 @@ fn members(object: &str) -> Result<Vec<(String, &RawValue)>, Error> {
         }
     }
     serde_json::Deserializer::from_str(object).deserialize_map(Members).map_err(malformed)
-}
-
-fn elements(array: &str) -> Result<Vec<&RawValue>, Error> {
-    struct Elements;
-    impl<'de> Visitor<'de> for Elements {
-        type Value = Vec<&'de RawValue>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an array")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut out = Vec::new();
-            while let Some(element) = seq.next_element()? {
-                out.push(element);
-            }
-            Ok(out)
-        }
-    }
-    serde_json::Deserializer::from_str(array).deserialize_seq(Elements).map_err(malformed)
 }
 
 fn malformed(error: serde_json::Error) -> Error {
@@ -177,6 +253,18 @@ mod tests {
     #[test]
     fn of_a_repeated_key_the_last_counts() {
         assert_eq!(compact(r#"{"a":1,"b":2,"a":3}"#).unwrap(), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn repeated_keys_are_found_at_every_level_and_under_any_spelling() {
+        let text = r#"[{"x":{"a":1,"\u0061":2},"y":[],"x":{"b":{},"b":[{"c":1,"c":2}]}}]"#;
+        assert_eq!(compact(text).unwrap(), r#"[{"x":{"b":[{"c":2}]},"y":[]}]"#);
+    }
+
+    #[test]
+    fn deep_nesting_takes_no_longer_than_flat_text() {
+        let deep = format!("{}{}{}", "[".repeat(498), "1,".repeat(200_000) + "1", "]".repeat(498));
+        assert_eq!(compact(&deep).unwrap().len(), deep.len());
     }
 
     #[test]

@@ -120,8 +120,9 @@ pub enum Pattern {
 impl Pattern {
     /// `path=P`: a slash is added to both ends where absent, so that `/a` finds `/a/b` but neither `/a` nor `/ab`.
     pub fn below(path: &str) -> Self {
-        let trimmed = path.trim_matches('/');
-        Self::Below(if trimmed.is_empty() { "/".to_owned() } else { format!("/{}/", fold(trimmed)) })
+        let start = if path.starts_with('/') { "" } else { "/" };
+        let end = if path.is_empty() || path.ends_with('/') { "" } else { "/" };
+        Self::Below(format!("{start}{}{end}", fold(path)))
     }
 
     /// `name-like=S`.
@@ -197,6 +198,8 @@ mod tests {
             assert!(!pattern.matches("/ab/c"), "{path}");
         }
         assert!(Pattern::below("").matches("/anything"));
+        assert!(Pattern::below("/").matches("/anything"));
+        assert!(!Pattern::below("a//").matches("/a/b"));
         assert!(Pattern::containing("").matches("/anything"));
         assert!(Pattern::containing("B/c").matches("/ab/cd"));
         assert!(!Pattern::containing("%").matches("/ab"));

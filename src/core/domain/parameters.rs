@@ -174,7 +174,7 @@ pub enum Error {
     Symbols,
     #[error("excludeAmbiguous leaves a class without characters: add other symbols or drop it")]
     NothingLeft,
-    #[error("username must have 1 to 255 characters")]
+    #[error("username has more than 255 characters: shorten it")]
     Username,
 }
 

@@ -40,7 +40,7 @@ impl User {
 
 impl Value {
     /// A value of type `value`; `None` where the text is empty.
-    pub fn value(text: SecretText) -> Option<Self> {
+    pub fn text(text: SecretText) -> Option<Self> {
         (!text.is_empty()).then_some(Self::Value(text))
     }
 

@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{
     domain::{
-        CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, RequestId, Value, VersionId,
+        CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, Reason, RequestId, Value,
+        VersionId,
         generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
         schedule::{self, Due, Kept, Origin, Request},
@@ -88,7 +89,12 @@ impl Hub {
         let found =
             newest.as_ref().map(|version| schedule::Newest { reason: version.row.reason, parameters: stored.as_ref() });
         let given = self.given(&wanted)?;
-        let Some(origin) = origin(&wanted, given.as_ref(), newest.as_ref()) else {
+        let imported = match given {
+            Some(_) => self.last_imported(&wanted.name, newest.as_ref()).await?,
+            None => None,
+        };
+        let before = imported.as_ref().or(newest.as_ref());
+        let Some(origin) = origin(&wanted, given.as_ref(), before) else {
             // The source cannot be read: what is there stays.
             return Ok(settled(newest, credential, adopted));
         };
@@ -181,6 +187,18 @@ impl Hub {
         }
     }
 
+    /// The newest version that came from a source: what a source is compared with, so that a value that was set over
+    /// the API since is not taken for a change of the source.
+    async fn last_imported(&self, name: &CredentialName, newest: Option<&Version>) -> Result<Option<Version>, Error> {
+        let is_import = |reason| matches!(reason, Reason::Imported | Reason::SourceChanged);
+        if newest.is_none_or(|version| is_import(version.row.reason)) {
+            return Ok(None);
+        }
+        let rows = self.store.versions(name, None).await?;
+        let imported = rows.into_iter().find(|row| is_import(row.reason));
+        imported.map(|row| self.open(row)).transpose()
+    }
+
     async fn request(&self, wanted: &Wanted) -> Result<Request, Error> {
         let Some(request) = &wanted.request else { return Ok(Request::None) };
         let used: Option<VersionId> = self.store.request(request).await?;
@@ -206,14 +224,14 @@ impl WantedOrigin {
     }
 }
 
-fn origin<'a>(wanted: &'a Wanted, given: Option<&Value>, newest: Option<&Version>) -> Option<Origin<'a>> {
+fn origin<'a>(wanted: &'a Wanted, given: Option<&Value>, before: Option<&Version>) -> Option<Origin<'a>> {
     match &wanted.origin {
         WantedOrigin::Generate(parameters) => Some(Origin::Generate(parameters)),
         WantedOrigin::Adopt(parameters, _) => Some(Origin::Adopt(parameters)),
         WantedOrigin::Input => Some(Origin::Input),
         WantedOrigin::Source(_) => {
             let given = given?;
-            let changed = newest.is_some_and(|version| !version.value.same_as(given));
+            let changed = before.is_some_and(|version| !version.value.same_as(given));
             Some(Origin::Source { changed })
         }
     }

@@ -1,21 +1,10 @@
 //! A caller asks for a generated value.
 
 use super::{
-    Caller, Error, Hub, Version, reason_of_client,
+    Caller, Error, Hub, Mode, Version, reason_of_client,
     write::{Draft, Written},
 };
-use crate::{
-    domain::{CredentialName, JsonText, Operation, Parameters, generate::generate},
-    store::WriteMode,
-};
-
-/// What to do where the credential exists (spec section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GenerateMode {
-    Overwrite,
-    /// The existing version is the answer; new metadata is dropped.
-    NoOverwrite,
-}
+use crate::domain::{CredentialName, JsonText, Operation, Parameters, generate::generate};
 
 impl Hub {
     /// Generates a version, or answers with the one that is there.
@@ -28,15 +17,14 @@ impl Hub {
         name: &CredentialName,
         parameters: &Parameters,
         metadata: Option<JsonText>,
-        mode: GenerateMode,
+        mode: Mode,
     ) -> Result<Version, Error> {
         self.require(caller, Operation::Write, name).await?;
         let value = generate(parameters, self.entropy.as_ref())?;
-        let kind = value.kind();
-        if mode == GenerateMode::NoOverwrite
-            && let Some(existing) = self.newest(name).await?
+        if mode == Mode::NoOverwrite
+            && let Some(existing) = self.newest_of(name, value.kind()).await?
         {
-            return if existing.row.kind == kind { Ok(existing) } else { Err(Error::OtherKind(existing.row.kind)) };
+            return Ok(existing);
         }
         self.check_owner(name, true).await?;
         let draft = Draft {
@@ -44,10 +32,7 @@ impl Hub {
             value,
             parameters: Some(parameters),
             metadata,
-            mode: match mode {
-                GenerateMode::Overwrite => WriteMode::Overwrite,
-                GenerateMode::NoOverwrite => WriteMode::CreateOnly,
-            },
+            mode: mode.into(),
             reason: reason_of_client(false),
             request: None,
             action: "generate",

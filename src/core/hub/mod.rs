@@ -19,7 +19,6 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 pub use ensure::{Ensured, Wanted, WantedOrigin};
-pub use generate::GenerateMode;
 pub use set::Given;
 
 use crate::{
@@ -91,6 +90,23 @@ impl Caller {
     fn audit(&self, action: &'static str, resource: &str, details: impl Into<String>) -> AuditLine {
         let (at, actor) = (self.at, self.actor());
         AuditLine { at, actor, action, resource: resource.to_owned(), details: details.into() }
+    }
+}
+
+/// What to do where the credential exists (spec section 4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Overwrite,
+    /// The existing version is the answer; new metadata is dropped.
+    NoOverwrite,
+}
+
+impl From<Mode> for store::WriteMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Overwrite => Self::Overwrite,
+            Mode::NoOverwrite => Self::CreateOnly,
+        }
     }
 }
 

@@ -1,16 +1,13 @@
 //! A caller gives a value.
 
 use super::{
-    Caller, Error, Hub, Version, reason_of_client,
+    Caller, Error, Hub, Mode, Version, reason_of_client,
     write::{Draft, Written},
 };
-use crate::{
-    domain::{
-        CredentialName, CredentialType, JsonText, Operation, SecretText, Value,
-        ownership::{ApiWrites, OwnerObject},
-        value::User,
-    },
-    store::WriteMode,
+use crate::domain::{
+    CredentialName, CredentialType, JsonText, Operation, SecretText, Value,
+    ownership::{ApiWrites, OwnerObject},
+    value::User,
 };
 
 /// A value as it was given.
@@ -59,23 +56,30 @@ impl Hub {
         name: &CredentialName,
         given: Given,
         metadata: Option<JsonText>,
+        mode: Mode,
     ) -> Result<Version, Error> {
         self.require(caller, Operation::Write, name).await?;
         let value = self.value(given)?;
+        if mode == Mode::NoOverwrite
+            && let Some(existing) = self.newest_of(name, value.kind()).await?
+        {
+            return Ok(existing);
+        }
         self.check_owner(name, false).await?;
         let draft = Draft {
             name,
             value,
             parameters: None,
             metadata,
-            mode: WriteMode::Overwrite,
+            mode: mode.into(),
             reason: reason_of_client(true),
             request: None,
             action: "set",
         };
         match self.write(caller, draft).await? {
             Written::New(version) => Ok(*version),
-            Written::Refused => Err(Error::Conflict),
+            // Somebody else's version came first, and it is the answer.
+            Written::Refused => self.newest(name).await?.ok_or(Error::Conflict),
         }
     }
 
@@ -83,7 +87,7 @@ impl Hub {
     pub(super) fn value(&self, given: Given) -> Result<Value, Error> {
         let missing = || Error::Invalid("the value is missing or empty: give one".into());
         match given {
-            Given::Value(text) => Value::value(text).ok_or_else(missing),
+            Given::Value(text) => Value::text(text).ok_or_else(missing),
             Given::Password(text) => Value::password(text).ok_or_else(missing),
             Given::Json(text) if text.expose().trim() == "null" => Err(missing()),
             Given::Json(text) => Value::json(&text).map_err(|error| Error::Invalid(error.to_string())),

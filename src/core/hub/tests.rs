@@ -141,7 +141,8 @@ async fn what_was_set_is_read_back_by_whoever_may() {
     let w = world().await;
     w.rules.allow("update ci");
     w.rules.allow("get ci");
-    let set = w.hub.set(&alice(), &name("/CI/Token"), Given::Value(text("s3cret")), None).await.unwrap();
+    let set =
+        w.hub.set(&alice(), &name("/CI/Token"), Given::Value(text("s3cret")), None, Mode::Overwrite).await.unwrap();
     assert_eq!((set.row.number, set.row.stamp.actor.as_str()), (1, "k8s-sa:ci/alice"));
     let read = w.hub.current(&alice(), &name("/ci/token")).await.unwrap();
     assert_eq!((plain(&read).as_str(), read.row.name.as_str()), ("s3cret", "/CI/Token"));
@@ -151,10 +152,10 @@ async fn what_was_set_is_read_back_by_whoever_may() {
 #[tokio::test]
 async fn a_refused_write_is_denied_and_a_refused_read_finds_nothing() {
     let w = world().await;
-    let set = w.hub.set(&alice(), &name("/ci/token"), Given::Value(text("x")), None).await;
+    let set = w.hub.set(&alice(), &name("/ci/token"), Given::Value(text("x")), None, Mode::Overwrite).await;
     assert!(matches!(set, Err(Error::Denied)), "{set:?}");
     w.rules.allow("update ci");
-    let set = w.hub.set(&alice(), &name("/ci/token"), Given::Value(text("x")), None).await.unwrap();
+    let set = w.hub.set(&alice(), &name("/ci/token"), Given::Value(text("x")), None, Mode::Overwrite).await.unwrap();
     for refused in [
         w.hub.current(&alice(), &name("/ci/token")).await.map(|_| ()),
         w.hub.version(&alice(), set.row.id).await.map(|_| ()),
@@ -169,11 +170,11 @@ async fn a_refused_write_is_denied_and_a_refused_read_finds_nothing() {
 async fn a_credential_keeps_its_type() {
     let w = world().await;
     w.rules.allow("update ci");
-    w.hub.set(&alice(), &name("/ci/a"), Given::Value(text("x")), None).await.unwrap();
+    w.hub.set(&alice(), &name("/ci/a"), Given::Value(text("x")), None, Mode::Overwrite).await.unwrap();
     for refused in [
-        w.hub.set(&alice(), &name("/ci/a"), Given::Password(text("x")), None).await,
-        w.hub.generate(&alice(), &name("/ci/a"), &password(30), None, GenerateMode::Overwrite).await,
-        w.hub.generate(&alice(), &name("/ci/a"), &password(30), None, GenerateMode::NoOverwrite).await,
+        w.hub.set(&alice(), &name("/ci/a"), Given::Password(text("x")), None, Mode::Overwrite).await,
+        w.hub.generate(&alice(), &name("/ci/a"), &password(30), None, Mode::Overwrite).await,
+        w.hub.generate(&alice(), &name("/ci/a"), &password(30), None, Mode::NoOverwrite).await,
     ] {
         assert!(matches!(refused, Err(Error::OtherKind(CredentialType::Value))), "{refused:?}");
     }
@@ -184,14 +185,15 @@ async fn empty_and_oversize_values_are_refused_and_nothing_is_stored() {
     let w = world().await;
     w.rules.allow("update ci");
     w.rules.allow("get ci");
-    let set = async |given| w.hub.set(&alice(), &name("/ci/a"), given, None).await.map(|_| ()).unwrap_err();
+    let set =
+        async |given| w.hub.set(&alice(), &name("/ci/a"), given, None, Mode::Overwrite).await.map(|_| ()).unwrap_err();
     assert!(matches!(set(Given::Value(text(""))).await, Error::Invalid(_)));
     assert!(matches!(set(Given::Json(text(" null "))).await, Error::Invalid(_)));
     assert!(matches!(set(Given::Json(text("{"))).await, Error::Invalid(_)));
     assert!(matches!(set(Given::User { username: None, password: text("") }).await, Error::Invalid(_)));
     assert!(matches!(set(Given::Value(text(&"x".repeat(65_537)))).await, Error::TooLarge(65_537)));
     assert!(matches!(w.hub.current(&alice(), &name("/ci/a")).await, Err(Error::NotFound)));
-    w.hub.set(&alice(), &name("/ci/a"), Given::Value(text(&"x".repeat(65_536))), None).await.unwrap();
+    w.hub.set(&alice(), &name("/ci/a"), Given::Value(text(&"x".repeat(65_536))), None, Mode::Overwrite).await.unwrap();
 }
 
 #[tokio::test]
@@ -199,9 +201,9 @@ async fn no_overwrite_answers_with_what_is_there() {
     let w = world().await;
     w.rules.allow("update ci");
     let generate = async |mode| w.hub.generate(&alice(), &name("/ci/a"), &password(30), None, mode).await.unwrap();
-    let first = generate(GenerateMode::NoOverwrite).await;
-    assert_eq!(generate(GenerateMode::NoOverwrite).await.row.id, first.row.id);
-    let second = generate(GenerateMode::Overwrite).await;
+    let first = generate(Mode::NoOverwrite).await;
+    assert_eq!(generate(Mode::NoOverwrite).await.row.id, first.row.id);
+    let second = generate(Mode::Overwrite).await;
     assert_eq!((second.row.number, plain(&second) != plain(&first)), (2, true));
 }
 
@@ -210,7 +212,7 @@ async fn a_find_shows_only_segments_that_the_caller_may_list() {
     let w = world().await;
     w.rules.allow("update *");
     for path in ["/a/x", "/b/x", "/c/x"] {
-        w.hub.set(&alice(), &name(path), Given::Value(text("x")), None).await.unwrap();
+        w.hub.set(&alice(), &name(path), Given::Value(text("x")), None, Mode::Overwrite).await.unwrap();
     }
     let find = async |pattern| {
         let found = w.hub.find(&alice(), pattern).await.unwrap();
@@ -270,6 +272,22 @@ async fn a_source_is_imported_and_followed() {
 }
 
 #[tokio::test]
+async fn a_value_set_over_the_api_is_no_change_of_the_source() {
+    let w = world().await;
+    w.rules.allow("update shop");
+    let from = |content: &str| Wanted {
+        api_writes: ApiWrites::Allow,
+        ..wanted(WantedOrigin::Source(Some(Given::Value(text(content)))))
+    };
+    w.ready(from("one")).await;
+    w.hub.set(&alice(), &name("/shop/db"), Given::Value(text("mine")), None, Mode::Overwrite).await.unwrap();
+    let (kept, made, _) = w.ready(from("one")).await;
+    assert_eq!((plain(&kept).as_str(), made), ("mine", false));
+    let (changed, made, _) = w.ready(from("two")).await;
+    assert_eq!((plain(&changed).as_str(), made), ("two", true));
+}
+
+#[tokio::test]
 async fn nothing_is_made_while_there_is_no_input() {
     let w = world().await;
     let ensured = w.ensure(wanted(WantedOrigin::Input)).await.unwrap();
@@ -318,7 +336,7 @@ async fn the_object_decides_what_the_api_may_write() {
     w.rules.allow("delete shop");
     w.ready(wanted(WantedOrigin::Generate(password(20)))).await;
     let path = name("/shop/db");
-    let set = w.hub.set(&alice(), &path, Given::Password(text("mine")), None).await.unwrap_err();
+    let set = w.hub.set(&alice(), &path, Given::Password(text("mine")), None, Mode::Overwrite).await.unwrap_err();
     assert_eq!(
         set.to_string(),
         "/shop/db belongs to the Credential shop/db, whose apiWrites is GenerateOnly: ask for a generated value, or \
@@ -326,16 +344,16 @@ async fn the_object_decides_what_the_api_may_write() {
     );
     let delete = w.hub.delete(&alice(), &path).await.unwrap_err();
     assert!(delete.to_string().ends_with("delete that object instead"), "{delete}");
-    let made = w.hub.generate(&alice(), &path, &password(20), None, GenerateMode::Overwrite).await.unwrap();
+    let made = w.hub.generate(&alice(), &path, &password(20), None, Mode::Overwrite).await.unwrap();
     assert_eq!(made.row.number, 2);
 
     let allowed = Wanted { api_writes: ApiWrites::Allow, ..wanted(WantedOrigin::Generate(password(20))) };
     w.ready(allowed).await;
-    w.hub.set(&alice(), &path, Given::Password(text("mine")), None).await.unwrap();
+    w.hub.set(&alice(), &path, Given::Password(text("mine")), None, Mode::Overwrite).await.unwrap();
 
     let denied = Wanted { api_writes: ApiWrites::Deny, ..wanted(WantedOrigin::Generate(password(20))) };
     w.ready(denied).await;
-    let refused = w.hub.generate(&alice(), &path, &password(20), None, GenerateMode::Overwrite).await;
+    let refused = w.hub.generate(&alice(), &path, &password(20), None, Mode::Overwrite).await;
     assert!(matches!(refused, Err(Error::Owned { .. })), "{refused:?}");
 }
 
@@ -362,12 +380,12 @@ async fn a_deleted_name_is_free_and_its_bytes_never_come_back_under_it() {
         w.rules.allow(rule);
     }
     let path = name("/ci/a");
-    let old = w.hub.set(&alice(), &path, Given::Value(text("old")), None).await.unwrap();
+    let old = w.hub.set(&alice(), &path, Given::Value(text("old")), None, Mode::Overwrite).await.unwrap();
     w.hub.delete(&alice(), &path).await.unwrap();
     assert!(matches!(w.hub.current(&alice(), &path).await, Err(Error::NotFound)));
     assert!(matches!(w.hub.version(&alice(), old.row.id).await, Err(Error::NotFound)));
     assert!(matches!(w.hub.delete(&alice(), &path).await, Err(Error::NotFound)));
-    let new = w.hub.set(&alice(), &path, Given::Password(text("new")), None).await.unwrap();
+    let new = w.hub.set(&alice(), &path, Given::Password(text("new")), None, Mode::Overwrite).await.unwrap();
     assert_eq!((new.row.number, new.row.credential != old.row.credential), (1, true));
 }
 
@@ -379,7 +397,7 @@ async fn thirty_two_writers_of_one_new_name_agree_on_one_version() {
         let w = w.clone();
         tokio::spawn(async move {
             let (alice, name, parameters) = (alice(), name("/ci/a"), password(20));
-            let made = w.hub.generate(&alice, &name, &parameters, None, GenerateMode::NoOverwrite);
+            let made = w.hub.generate(&alice, &name, &parameters, None, Mode::NoOverwrite);
             made.await.unwrap().row.id
         })
     });

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use futures::{StreamExt, stream, stream::BoxStream};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 
 use super::{
@@ -230,8 +230,8 @@ impl State {
         if newest.is_some() && row.kind != put.kind {
             return Err(Error::OtherKind(row.kind));
         }
-        let at =
-            newest.map_or(put.stamp.at, |newest| put.stamp.at.max(newest.stamp.at + SignedDuration::from_millis(1)));
+        let at = Timestamp::from_millisecond(put.stamp.at.as_millisecond()).expect("less is still a time");
+        let at = newest.map_or(at, |newest| at.max(newest.stamp.at + SignedDuration::from_millis(1)));
         let stamp = Stamp { actor: put.stamp.actor, at };
         let number = newest.map_or(1, |newest| newest.number + 1);
         let version = VersionRow {
@@ -325,3 +325,10 @@ fn has(owner: &Owner, object: &ObjectUid) -> bool {
 const CHAIN: &str = "memory";
 /// Changes that a slow listener may fall behind before it has to look at everything again.
 const CHANGES_KEPT: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::InMemory;
+
+    crate::conformance!(Box::new(InMemory::new()));
+}

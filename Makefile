@@ -1,0 +1,52 @@
+# The commands people type. `make help` lists them; CI calls the same.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+CARGO ?= cargo
+HARNESS = $(CARGO) run --quiet --package credsmith-harness --bin harness --
+# The operator runs as a process beside the harness: both are built first, with progress shown.
+BUILD = $(CARGO) build --locked --package credsmith --package credsmith-harness
+
+.PHONY: help demo test lint generate drift torture up env down clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## watch the main job happen against a real Kubernetes API server (CONTEXT=name: on that cluster)
+	@$(BUILD)
+	@$(HARNESS) demo
+
+test: ## run every test, the real API server included
+	@$(BUILD)
+	@$(HARNESS) tools
+	@$(CARGO) test --locked --workspace
+
+lint: ## formatting, clippy, and the ban on a second TLS stack
+	@$(CARGO) fmt --all --check
+	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@! $(CARGO) tree --locked --workspace --prefix none --edges normal,build | grep -E '^(ring|openssl-sys) '
+
+generate: ## write again what is generated and checked in: crds/, docs/configuration.md
+	@BLESS=1 $(CARGO) test --quiet --package credsmith >/dev/null
+	@git status --short crds charts docs
+
+drift: ## edit thousands of Secrets behind the operator's back and count the repairs (N=2000)
+	@$(BUILD)
+	@$(HARNESS) drift --secrets $(or $(N),2000)
+
+torture: ## kill the operator under load, again and again, and look for anything lost (KILLS=200, CONTROL=nofsync)
+	@$(BUILD)
+	@$(HARNESS) torture --kills $(or $(KILLS),200) $(if $(CONTROL),--control $(CONTROL))
+
+up: ## start a control plane and the operator, to play with
+	@$(BUILD)
+	@$(HARNESS) up
+
+env: ## print the exports for it: eval "$$(make env)"
+	@$(HARNESS) env
+
+down: ## end what `make up` started
+	@$(HARNESS) down
+
+clean: ## remove what was built from this work tree
+	@$(CARGO) clean

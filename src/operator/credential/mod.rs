@@ -1,0 +1,10 @@
+//! The kind `Credential`.
+
+pub mod parse;
+pub mod spec;
+pub mod status;
+pub mod support;
+pub mod target;
+
+pub use spec::{Credential, CredentialSpec};
+pub use status::CredentialStatus;

@@ -1,0 +1,124 @@
+//! Fields that are in the schema and do not work yet. Each is refused by name, never ignored.
+
+use super::spec::{CreationPolicy, CredentialSpec, HashWord, History, OnParametersChange, Rotation, Target, TypeWord};
+
+/// The names of all fields of `spec` that this release cannot honour.
+pub fn unsupported(spec: &CredentialSpec) -> Vec<String> {
+    let mut fields = Vec::new();
+    if !works(spec.type_) {
+        fields.push(format!("spec.type {}", super::parse::kind(spec.type_)));
+    }
+    let hashes = spec.user.as_ref().and_then(|user| user.hashes.as_ref());
+    if hashes.is_some_and(|hashes| hashes.contains(&HashWord::Bcrypt)) {
+        fields.push("spec.user.hashes bcrypt".into());
+    }
+    if let Some(rotation) = &spec.rotation {
+        fields.extend(rotation_fields(rotation));
+    }
+    if let Some(History { versions, max_age }) = &spec.history {
+        let present = [("spec.history.versions", versions.is_some()), ("spec.history.maxAge", max_age.is_some())];
+        fields.extend(named(present));
+    }
+    if let Some(target) = &spec.target {
+        fields.extend(target_fields(target));
+    }
+    if spec.rollout.is_some() {
+        fields.push("spec.rollout".into());
+    }
+    fields
+}
+
+/// The sentence that says so.
+pub fn refusal(fields: &[String]) -> String {
+    let (verb, them) = if fields.len() == 1 { ("does", "it") } else { ("do", "them") };
+    format!("{} {verb} not work in this release: remove {them} and apply again", fields.join(", "))
+}
+
+fn works(kind: TypeWord) -> bool {
+    super::parse::kind(kind).works()
+}
+
+fn rotation_fields(rotation: &Rotation) -> Vec<String> {
+    let mut fields = named([
+        ("spec.rotation.every", rotation.every.is_some()),
+        ("spec.rotation.schedule", rotation.schedule.is_some()),
+        ("spec.rotation.timeZone", rotation.time_zone.is_some()),
+        ("spec.rotation.renewBefore", rotation.renew_before.is_some()),
+        ("spec.rotation.mode", rotation.mode.is_some()),
+        ("spec.rotation.jitter", rotation.jitter.is_some()),
+        ("spec.rotation.windows", rotation.windows.is_some()),
+        ("spec.rotation.keepPrevious", rotation.keep_previous.is_some()),
+    ]);
+    if rotation.on_parameters_change == Some(OnParametersChange::Regenerate) {
+        fields.push("spec.rotation.onParametersChange Regenerate".into());
+    }
+    fields
+}
+
+fn target_fields(target: &Target) -> Vec<String> {
+    let mut fields = named([("spec.target.includePrevious", target.include_previous.is_some())]);
+    match target.creation_policy {
+        Some(CreationPolicy::Merge) => fields.push("spec.target.creationPolicy Merge".into()),
+        Some(CreationPolicy::Orphan) => fields.push("spec.target.creationPolicy Orphan".into()),
+        Some(CreationPolicy::Owner) | None => {}
+    }
+    fields
+}
+
+fn named<const N: usize>(fields: [(&str, bool); N]) -> Vec<String> {
+    fields.into_iter().filter(|(_, present)| *present).map(|(name, _)| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_field_that_does_not_work_yet_is_named() {
+        let table = [
+            (json!({"type": "certificate"}), "spec.type certificate"),
+            (json!({"type": "user", "user": {"hashes": ["bcrypt"]}}), "spec.user.hashes bcrypt"),
+            (json!({"type": "password", "rotation": {"every": "1h"}}), "spec.rotation.every"),
+            (json!({"type": "password", "rotation": {"schedule": "0 3 * * 6"}}), "spec.rotation.schedule"),
+            (json!({"type": "password", "rotation": {"timeZone": "UTC"}}), "spec.rotation.timeZone"),
+            (json!({"type": "password", "rotation": {"mode": "Manual"}}), "spec.rotation.mode"),
+            (json!({"type": "password", "rotation": {"jitter": "5%"}}), "spec.rotation.jitter"),
+            (json!({"type": "password", "rotation": {"windows": []}}), "spec.rotation.windows"),
+            (json!({"type": "password", "rotation": {"keepPrevious": "1h"}}), "spec.rotation.keepPrevious"),
+            (
+                json!({"type": "password", "rotation": {"onParametersChange": "Regenerate"}}),
+                "spec.rotation.onParametersChange Regenerate",
+            ),
+            (json!({"type": "password", "history": {"versions": 3}}), "spec.history.versions"),
+            (json!({"type": "password", "history": {"maxAge": "1h"}}), "spec.history.maxAge"),
+            (json!({"type": "password", "target": {"includePrevious": true}}), "spec.target.includePrevious"),
+            (json!({"type": "password", "target": {"creationPolicy": "Merge"}}), "spec.target.creationPolicy Merge"),
+            (json!({"type": "password", "target": {"creationPolicy": "Orphan"}}), "spec.target.creationPolicy Orphan"),
+            (json!({"type": "password", "rollout": {}}), "spec.rollout"),
+        ];
+        for (spec, field) in table {
+            assert_eq!(unsupported(&serde_json::from_value(spec).unwrap()), [field]);
+        }
+    }
+
+    #[test]
+    fn what_works_is_not_refused() {
+        let spec = json!({
+            "type": "user", "path": "/a/b", "description": "x",
+            "user": {"username": "a", "password": {"length": 12}, "hashes": ["sha512crypt"]},
+            "rotation": {"onParametersChange": "Keep"}, "adoption": {"mode": "Never"}, "deletionPolicy": "Delete",
+            "apiWrites": "Deny",
+            "target": {"name": "x", "creationPolicy": "Owner", "deletionPolicy": "Retain", "onConflict": "Adopt"},
+        });
+        assert_eq!(unsupported(&serde_json::from_value(spec).unwrap()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_refusal_says_what_to_do() {
+        assert_eq!(
+            refusal(&["spec.rollout".into()]),
+            "spec.rollout does not work in this release: remove it and apply again"
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Which objects exist, and where their paths are: what wakes whom.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Mutex,
+};
+
+use credsmith_core::domain::{CredentialName, ObjectUid};
+use kube::{Resource, core::DeserializeGuard};
+use kube_runtime::reflector::{Lookup, ObjectRef};
+
+use crate::credential::{Credential, parse::path_of};
+
+/// An object that may not parse: one that does not must not stop the watch for all others.
+pub type Guarded = DeserializeGuard<Credential>;
+/// The key of an object.
+pub type Key = ObjectRef<Guarded>;
+
+/// Objects by key, UID and path.
+#[derive(Debug, Default)]
+pub struct Index(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    entries: HashMap<Key, Entry>,
+    by_uid: HashMap<String, Key>,
+    by_path: HashMap<String, HashSet<Key>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    uid: String,
+    path: Option<String>,
+    /// What a reconcile depends on: a change of status alone is none.
+    inputs: u64,
+}
+
+impl Index {
+    /// Takes an object; tells whether anything that a reconcile depends on changed.
+    pub fn tell(&self, object: &Guarded) -> bool {
+        let (key, entry) = (object.to_object_ref(()), entry(object));
+        let mut state = self.lock();
+        let before = state.remove(&key);
+        let changed = before.is_none_or(|before| before.uid != entry.uid || before.inputs != entry.inputs);
+        state.insert(key, entry);
+        changed
+    }
+
+    /// Takes a deletion and returns the UID that is gone.
+    pub fn forget(&self, object: &Guarded) -> Option<ObjectUid> {
+        self.lock().remove(&object.to_object_ref(())).map(|entry| ObjectUid::new(entry.uid))
+    }
+
+    /// Takes a whole list and returns the UIDs that it no longer holds.
+    pub fn replace(&self, list: &[Guarded]) -> Vec<ObjectUid> {
+        let mut fresh = State::default();
+        for object in list {
+            fresh.insert(object.to_object_ref(()), entry(object));
+        }
+        let before = std::mem::replace(&mut *self.lock(), fresh);
+        let state = self.lock();
+        let gone = before.by_uid.into_keys().filter(|uid| !state.by_uid.contains_key(uid));
+        gone.map(ObjectUid::new).collect()
+    }
+
+    /// Whether an object of this UID exists.
+    pub fn is_live(&self, uid: &str) -> bool {
+        self.lock().by_uid.contains_key(uid)
+    }
+
+    pub fn by_uid(&self, uid: &str) -> Option<Key> {
+        self.lock().by_uid.get(uid).cloned()
+    }
+
+    /// The objects whose path this is: one, or several that contend for it.
+    pub fn by_path(&self, name: &CredentialName) -> Vec<Key> {
+        self.lock().by_path.get(name.folded()).into_iter().flatten().cloned().collect()
+    }
+
+    pub fn of_namespace(&self, namespace: &str) -> Vec<Key> {
+        self.lock().entries.keys().filter(|key| key.namespace.as_deref() == Some(namespace)).cloned().collect()
+    }
+
+    pub fn all(&self) -> Vec<Key> {
+        self.lock().entries.keys().cloned().collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.0.lock().expect("nobody panics with the index in hand")
+    }
+}
+
+impl State {
+    fn insert(&mut self, key: Key, entry: Entry) {
+        if let Some(path) = &entry.path {
+            self.by_path.entry(path.clone()).or_default().insert(key.clone());
+        }
+        self.by_uid.insert(entry.uid.clone(), key.clone());
+        self.entries.insert(key, entry);
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.entries.remove(key)?;
+        self.by_uid.remove(&entry.uid);
+        if let Some(path) = &entry.path
+            && let Some(keys) = self.by_path.get_mut(path)
+        {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.by_path.remove(path);
+            }
+        }
+        Some(entry)
+    }
+}
+
+fn entry(object: &Guarded) -> Entry {
+    let meta = object.meta();
+    let mut hasher = DefaultHasher::new();
+    (meta.generation, &meta.annotations, &meta.finalizers, meta.deletion_timestamp.is_some()).hash(&mut hasher);
+    let path = object.0.as_ref().ok().and_then(path_of).map(|name| name.folded().to_owned());
+    Entry { uid: meta.uid.clone().unwrap_or_default(), path, inputs: hasher.finish() }
+}

@@ -1,0 +1,296 @@
+//! Who a token belongs to, and what the cluster's own rules allow: asked of the API server, remembered for a minute.
+//!
+//! While the API server is away, callers that were reviewed stay known and what they were allowed stays allowed, for ten
+//! minutes at most; nobody new comes in.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use credsmith_core::{
+    auth::{Identity, KubernetesUser, ReviewUnavailable, Reviewer, TokenError, Verifier},
+    domain::{Actor, Operation, SecretText},
+    world::Clock,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{
+    authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
+    authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+};
+use kube::{Api, Client, api::PostParams};
+use serde::Deserialize;
+
+/// Recognises ServiceAccount tokens by TokenReview.
+pub struct TokenReviews {
+    client: Client,
+    audience: String,
+    clock: Arc<dyn Clock>,
+    known: Memory<[u8; 32], Identity>,
+}
+
+impl TokenReviews {
+    /// Tokens must be meant for `audience`.
+    pub fn new(client: Client, audience: String, clock: Arc<dyn Clock>) -> Self {
+        Self { client, audience, clock, known: Memory::default() }
+    }
+
+    async fn review(&self, token: &SecretText) -> Result<Identity, TokenError> {
+        let spec =
+            TokenReviewSpec { token: Some(token.expose().to_owned()), audiences: Some(vec![self.audience.clone()]) };
+        let review = TokenReview { spec, ..TokenReview::default() };
+        let answer = Api::<TokenReview>::all(self.client.clone()).create(&PostParams::default(), &review).await;
+        let status = answer.map_err(|error| TokenError::Unavailable(why(&error)))?.status.unwrap_or_default();
+        if status.authenticated != Some(true) {
+            return Err(TokenError::Invalid(format!(
+                "it is no ServiceAccount token for the audience {}",
+                self.audience
+            )));
+        }
+        if !status.audiences.iter().flatten().any(|audience| *audience == self.audience) {
+            return Err(TokenError::Invalid(format!("it is not meant for the audience {}", self.audience)));
+        }
+        let user = status.user.unwrap_or_default();
+        identity(user).ok_or_else(|| TokenError::Invalid("it belongs to no ServiceAccount".into()))
+    }
+}
+
+impl fmt::Debug for TokenReviews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenReviews")
+    }
+}
+
+#[async_trait]
+impl Verifier for TokenReviews {
+    async fn verify(&self, token: &SecretText) -> Option<Result<Identity, TokenError>> {
+        let claims = Claims::of(token)?;
+        let now = self.clock.now();
+        // The expiry is only read here, never believed: the API server has checked it with the signature.
+        if claims.exp.is_some_and(|exp| now.as_second() >= exp) {
+            return Some(Err(TokenError::Expired));
+        }
+        let key: [u8; 32] = digest::digest(&digest::SHA256, token.expose().as_bytes()).as_ref().try_into().ok()?;
+        if let Some(identity) = self.known.fresh(&key, now) {
+            return Some(Ok(identity));
+        }
+        Some(match self.review(token).await {
+            Ok(identity) => {
+                self.known.learn(key, identity.clone(), now);
+                Ok(identity)
+            }
+            Err(error @ TokenError::Unavailable(_)) => self.known.stale(&key, now).ok_or(error),
+            Err(error) => {
+                self.known.forget(&key);
+                Err(error)
+            }
+        })
+    }
+}
+
+/// Asks SubjectAccessReview about the virtual subresource `credentials/value`.
+pub struct AccessReviews {
+    client: Client,
+    clock: Arc<dyn Clock>,
+    known: Memory<Question, bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    user: KubernetesUser,
+    operation: Operation,
+    namespace: Option<String>,
+}
+
+impl AccessReviews {
+    pub fn new(client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { client, clock, known: Memory::default() }
+    }
+
+    async fn ask(&self, question: &Question) -> Result<bool, kube::Error> {
+        let user = &question.user;
+        let attributes = ResourceAttributes {
+            group: Some("credsmith.dev".into()),
+            resource: Some("credentials".into()),
+            subresource: Some("value".into()),
+            verb: Some(question.operation.verb().into()),
+            namespace: question.namespace.clone(),
+            ..ResourceAttributes::default()
+        };
+        let spec = SubjectAccessReviewSpec {
+            user: Some(user.username.clone()),
+            uid: user.uid.clone(),
+            groups: Some(user.groups.clone()),
+            extra: Some(user.extra.iter().cloned().collect()),
+            resource_attributes: Some(attributes),
+            ..SubjectAccessReviewSpec::default()
+        };
+        let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
+        let answer =
+            Api::<SubjectAccessReview>::all(self.client.clone()).create(&PostParams::default(), &review).await?;
+        Ok(answer.status.is_some_and(|status| status.allowed))
+    }
+}
+
+impl fmt::Debug for AccessReviews {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessReviews")
+    }
+}
+
+#[async_trait]
+impl Reviewer for AccessReviews {
+    async fn allows(
+        &self,
+        identity: &Identity,
+        operation: Operation,
+        namespace: Option<&str>,
+    ) -> Result<bool, ReviewUnavailable> {
+        let Some(user) = identity.kubernetes.clone() else { return Ok(false) };
+        let question = Question { user, operation, namespace: namespace.map(str::to_owned) };
+        let now = self.clock.now();
+        if let Some(allowed) = self.known.fresh(&question, now) {
+            return Ok(allowed);
+        }
+        match self.ask(&question).await {
+            Ok(allowed) => {
+                self.known.learn(question, allowed, now);
+                Ok(allowed)
+            }
+            Err(error) => self.known.stale(&question, now).ok_or_else(|| ReviewUnavailable(why(&error))),
+        }
+    }
+}
+
+/// Answers, and when they were given.
+#[derive(Debug)]
+struct Memory<K, V>(Mutex<HashMap<K, (V, Timestamp)>>);
+
+impl<K, V> Default for Memory<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Memory<K, V> {
+    /// An answer that need not be asked for again.
+    fn fresh(&self, key: &K, now: Timestamp) -> Option<V> {
+        self.within(key, now, FRESH)
+    }
+
+    /// An answer that holds while nobody can be asked.
+    fn stale(&self, key: &K, now: Timestamp) -> Option<V> {
+        self.within(key, now, STALE)
+    }
+
+    fn within(&self, key: &K, now: Timestamp, most: SignedDuration) -> Option<V> {
+        let all = self.lock();
+        let (value, at) = all.get(key)?;
+        // An answer from the future belongs to a clock that was set back: it is no answer.
+        let age = now.duration_since(*at);
+        (!age.is_negative() && age < most).then(|| value.clone())
+    }
+
+    fn learn(&self, key: K, value: V, now: Timestamp) {
+        let mut all = self.lock();
+        if all.len() >= MOST_ANSWERS {
+            all.retain(|_, (_, at)| now.duration_since(*at) < FRESH);
+        }
+        if all.len() < MOST_ANSWERS {
+            all.insert(key, (value, now));
+        }
+    }
+
+    fn forget(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, (V, Timestamp)>> {
+        self.0.lock().expect("nobody panics with the map in hand")
+    }
+}
+
+/// What a token says of itself, unchecked.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(default)]
+    exp: Option<i64>,
+}
+
+impl Claims {
+    /// `None` where the text is no JWT: then it is no token of ours.
+    fn of(token: &SecretText) -> Option<Self> {
+        let mut parts = token.expose().split('.');
+        let (_, claims, _, None) = (parts.next()?, parts.next()?, parts.next()?, parts.next()) else { return None };
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
+    }
+}
+
+fn identity(user: UserInfo) -> Option<Identity> {
+    let username = user.username?;
+    let (namespace, name) = username.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    let actor = Actor::service_account(namespace, name);
+    let kubernetes = KubernetesUser {
+        uid: user.uid,
+        groups: user.groups.unwrap_or_default(),
+        extra: user.extra.unwrap_or_default().into_iter().collect(),
+        username,
+    };
+    Some(Identity { actor, kubernetes: Some(kubernetes) })
+}
+
+/// What went wrong, without the request: it holds a token.
+fn why(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("the API server answered {}: {}", status.code, status.reason),
+        _ => "the API server does not answer".into(),
+    }
+}
+
+const FRESH: SignedDuration = SignedDuration::from_mins(1);
+const STALE: SignedDuration = SignedDuration::from_mins(10);
+/// A flood of made-up callers must not fill the memory.
+const MOST_ANSWERS: usize = 100_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_fresh_for_a_minute_and_holds_for_ten() {
+        let memory = Memory::default();
+        memory.learn("k", true, at(1000));
+        assert_eq!(memory.fresh(&"k", at(1059)), Some(true));
+        assert_eq!(memory.fresh(&"k", at(1060)), None);
+        assert_eq!(memory.stale(&"k", at(1599)), Some(true));
+        assert_eq!(memory.stale(&"k", at(1600)), None);
+        assert_eq!(memory.stale(&"k", at(999)), None);
+        assert_eq!(memory.stale(&"other", at(1000)), None);
+    }
+
+    #[test]
+    fn only_service_accounts_are_known() {
+        let user = |name: &str| UserInfo { username: Some(name.into()), ..UserInfo::default() };
+        let actor = identity(user("system:serviceaccount:shop:orders")).unwrap().actor;
+        assert_eq!(actor.as_str(), "k8s-sa:shop/orders");
+        assert!(identity(user("kubernetes-admin")).is_none());
+        assert!(identity(user("system:serviceaccount:shop")).is_none());
+    }
+
+    #[test]
+    fn what_is_no_jwt_is_no_token_of_ours() {
+        for text in ["", "a", "a.b", "a.b.c", "a.b.c.d", "a.e30.c.d"] {
+            assert!(Claims::of(&SecretText::new(text.into())).is_none(), "{text}");
+        }
+        assert!(Claims::of(&SecretText::new("a.e30.c".into())).is_some());
+    }
+}

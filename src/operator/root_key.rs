@@ -1,0 +1,82 @@
+//! The provider `secret`: a master key that lies in a Kubernetes Secret.
+//!
+//! The process makes it once, by API, on the first start. No template ever renders it: a template that is rendered again
+//! would make another key, and every value sealed before would be lost.
+
+use std::collections::BTreeMap;
+
+use credsmith_core::{
+    domain::SecretBytes,
+    keyring::{MasterKey, master_key},
+    world::Entropy,
+};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api, Client,
+    api::{ObjectMeta, PostParams},
+};
+
+/// Why there is no master key. The texts say what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "Secret {namespace}/{name} with the master key is not there, and the store holds data that needs it: restore the \
+         Secret from your backup; nothing was made in its place"
+    )]
+    Missing { namespace: String, name: String },
+    #[error("Secret {namespace}/{name} has no key {KEY}: restore it from your backup")]
+    Empty { namespace: String, name: String },
+    #[error("Secret {namespace}/{name}: {source}")]
+    Key { namespace: String, name: String, source: credsmith_core::keyring::Error },
+    #[error("Secret {namespace}/{name} cannot be read: {source}")]
+    Kube { namespace: String, name: String, source: Box<kube::Error> },
+}
+
+/// Reads the master key, and makes it where there is none and `may_make` allows it: only a store without a single data
+/// key may get a new one.
+pub async fn obtain(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    may_make: bool,
+    entropy: &dyn Entropy,
+) -> Result<MasterKey, Error> {
+    let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let (ns, n) = (namespace.to_owned(), name.to_owned());
+    let kube = |source: kube::Error| Error::Kube { namespace: ns.clone(), name: n.clone(), source: Box::new(source) };
+    let found = api.get_opt(name).await.map_err(kube)?;
+    let secret = match found {
+        Some(secret) => secret,
+        None if !may_make => return Err(Error::Missing { namespace: ns, name: n }),
+        None => match api.create(&PostParams::default(), &fresh(name, entropy)).await {
+            Ok(secret) => {
+                tracing::warn!(secret = %format!("{ns}/{n}"), "made the master key: back it up now, away from the store");
+                secret
+            }
+            // Another process was first: its key is the key.
+            Err(kube::Error::Api(status)) if status.code == 409 => api.get(name).await.map_err(kube)?,
+            Err(error) => return Err(kube(error)),
+        },
+    };
+    let text = secret.data.and_then(|mut data| data.remove(KEY));
+    let text = text.ok_or_else(|| Error::Empty { namespace: ns.clone(), name: n.clone() })?;
+    MasterKey::read("secret", &format!("key {KEY}"), &SecretBytes::new(text.0)).map_err(|source| Error::Key {
+        namespace: ns,
+        name: n,
+        source,
+    })
+}
+
+fn fresh(name: &str, entropy: &dyn Entropy) -> Secret {
+    let key = master_key::fresh(entropy);
+    let data = BTreeMap::from([(KEY.to_owned(), ByteString(key.expose().as_bytes().to_vec()))]);
+    let labels = BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "credsmith".to_owned())]);
+    Secret {
+        metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels), ..ObjectMeta::default() },
+        type_: Some("Opaque".into()),
+        data: Some(data),
+        ..Secret::default()
+    }
+}
+
+const KEY: &str = "key";

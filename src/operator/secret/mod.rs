@@ -1,0 +1,6 @@
+//! Secrets that are ours: what was seen of them, and how they are written.
+
+pub mod seen;
+pub mod write;
+
+pub use seen::SeenSecrets;

@@ -1,0 +1,254 @@
+//! Writing a Secret: the fewest requests that bring it to what it should be, and none into a stranger's.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions},
+    core::PartialObjectMeta,
+};
+use serde_json::{Value, json};
+
+use super::seen::{Seen, SeenSecrets, is_ours, manager};
+use crate::credential::{
+    spec::OnConflict,
+    target::{Desired, TargetPlan},
+};
+use credsmith_core::metrics::Metrics;
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Nothing was sent.
+    InSync,
+    Created,
+    /// What we wanted had changed.
+    Updated,
+    /// What stood there had been changed by this field manager.
+    Repaired {
+        rival: String,
+    },
+    /// It was somebody else's, and the object said to take it.
+    TookOver,
+}
+
+/// Why it could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The Secret of that name is somebody else's. The text says whose, and what to do.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("the namespace is being deleted")]
+    NamespaceTerminating,
+    /// The API server refuses the Secret as it is.
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
+}
+
+/// Who writes, and for whom.
+pub struct Writer<'a> {
+    pub client: &'a Client,
+    pub seen: &'a SeenSecrets,
+    pub metrics: &'a Metrics,
+    pub namespace: &'a str,
+    pub object_uid: &'a str,
+    /// Whether an object of that UID still exists.
+    pub is_live: &'a (dyn Fn(&str) -> bool + Sync),
+}
+
+impl Writer<'_> {
+    /// Brings the Secret to `desired`. `adopted` tells that the bytes of the Secret that stands there are the version
+    /// that is projected, so that it may be taken over as it is.
+    pub async fn write(&self, plan: &TargetPlan, desired: &Desired, adopted: bool) -> Result<Written, Error> {
+        let controlled = !plan.retain;
+        match self.seen.get(self.namespace, &plan.name) {
+            Some(seen) if seen.in_sync(desired, self.object_uid, controlled) => Ok(Written::InSync),
+            Some(seen) if seen.terminating => self.create(plan, desired, adopted).await,
+            Some(seen) => self.change(plan, desired, &seen, adopted).await,
+            None => self.create(plan, desired, adopted).await,
+        }
+    }
+
+    /// Deletes a Secret of ours, unless it is another one by now.
+    pub async fn delete(&self, name: &str, seen: &Seen) -> Result<(), Error> {
+        self.remove(name, &seen.uid).await?;
+        self.seen.drop(self.namespace, name);
+        Ok(())
+    }
+
+    async fn create(&self, plan: &TargetPlan, desired: &Desired, adopted: bool) -> Result<Written, Error> {
+        match self.post(desired).await {
+            Ok(()) => Ok(Written::Created),
+            Err(error) if is(&error, 409) => {
+                // It is there, and the watch does not show it: its label is gone, or it is a stranger's.
+                let Some(found) = self.api().get_metadata_opt(&plan.name).await? else {
+                    return Err(error.into());
+                };
+                self.change(plan, desired, &Seen::of(&found.metadata), adopted).await
+            }
+            Err(error) => Err(translate(error)),
+        }
+    }
+
+    async fn change(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen, adopted: bool) -> Result<Written, Error> {
+        match self.whose(seen, desired) {
+            Whose::Ours | Whose::OurPredecessors => {
+                let repaired = seen.fingerprint.as_deref() == Some(&desired.fingerprint);
+                self.apply(plan, desired, seen).await?;
+                Ok(match (&seen.rival, repaired) {
+                    (rival, true) => Written::Repaired { rival: rival.clone().unwrap_or_else(|| "unknown".into()) },
+                    (_, false) => Written::Updated,
+                })
+            }
+            Whose::Strangers if seen.controller.is_some() => Err(Error::Conflict(format!(
+                "Secret {} has another controller, and is never taken from it: choose another spec.target.name",
+                plan.name
+            ))),
+            Whose::Strangers => match plan.on_conflict {
+                OnConflict::Fail => Err(Error::Conflict(format!(
+                    "Secret {} exists and is not ours: delete it, choose another spec.target.name, or set \
+                     spec.target.onConflict to Adopt or Overwrite",
+                    plan.name
+                ))),
+                OnConflict::Adopt if adopted => {
+                    self.apply(plan, desired, seen).await?;
+                    Ok(Written::TookOver)
+                }
+                OnConflict::Adopt => Err(Error::Conflict(format!(
+                    "Secret {} exists and is not ours, and it cannot be adopted because the path has versions already: \
+                     delete it, or set spec.target.onConflict to Overwrite",
+                    plan.name
+                ))),
+                OnConflict::Overwrite => {
+                    self.remove(&plan.name, &seen.uid).await?;
+                    self.post(desired).await.map_err(translate)?;
+                    Ok(Written::TookOver)
+                }
+            },
+        }
+    }
+
+    fn whose(&self, seen: &Seen, desired: &Desired) -> Whose {
+        let controls = |uid: &str| seen.controller.as_deref() == Some(uid);
+        if seen.belongs_to(self.object_uid) || controls(self.object_uid) {
+            return Whose::Ours;
+        }
+        // An object of this path that is gone left it: identity is the path, not the object.
+        let path = desired.secret.annotations().get(crate::credential::target::CREDENTIAL);
+        let left = seen.owner_uid.as_deref().is_some_and(|uid| !(self.is_live)(uid));
+        let free = seen.controller.as_deref().is_none_or(|uid| seen.owner_uid.as_deref() == Some(uid));
+        if left && free && seen.path.as_ref() == path { Whose::OurPredecessors } else { Whose::Strangers }
+    }
+
+    async fn post(&self, desired: &Desired) -> Result<(), kube::Error> {
+        self.count("create");
+        let params = PostParams { field_manager: Some(manager(self.object_uid)), ..PostParams::default() };
+        let body = serde_json::to_vec(&desired.secret).map_err(kube::Error::SerdeError)?;
+        let url = format!("/api/v1/namespaces/{}/secrets", self.namespace);
+        let mut request = kube::core::Request::new(url).create(&params, body).map_err(kube::Error::BuildRequest)?;
+        // Only the metadata is wanted back: the values need not travel twice.
+        request.headers_mut().insert("accept", METADATA_ONLY.parse().expect("a valid header"));
+        let made: PartialObjectMeta<Secret> = self.client.request(request).await?;
+        self.seen.tell(&made.metadata);
+        Ok(())
+    }
+
+    async fn apply(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen) -> Result<(), Error> {
+        if !seen.owned.is_some_and(|owned| owned.applied) || !seen.belongs_to(self.object_uid) {
+            self.take_over_fields(&plan.name).await?;
+        }
+        self.count("patch");
+        let params = PatchParams::apply(&manager(self.object_uid)).force();
+        let body = applied(&desired.secret);
+        let result = self.api().patch_metadata(&plan.name, &params, &Patch::Apply(&body)).await;
+        match result {
+            Ok(changed) => {
+                self.seen.tell(&changed.metadata);
+                Ok(())
+            }
+            Err(error) if is(&error, 404) => self.post(desired).await.map_err(translate),
+            Err(error) => Err(translate(error)),
+        }
+    }
+
+    /// A create leaves an *Update* entry, and an object before us left one of its own: either would go on owning keys
+    /// that an apply drops, so that they would never disappear. Both become our *Apply* entry before the first apply.
+    async fn take_over_fields(&self, name: &str) -> Result<(), Error> {
+        let Some(found) = self.api().get_metadata_opt(name).await? else { return Ok(()) };
+        let mut entries = serde_json::to_value(found.metadata.managed_fields).unwrap_or_default();
+        let Some(entry) = pick(&mut entries) else { return Ok(()) };
+        entry["manager"] = json!(manager(self.object_uid));
+        entry["operation"] = json!("Apply");
+        self.count("patch");
+        // The resource version makes it a condition: whoever wrote in between is seen first.
+        let revision = found.metadata.resource_version;
+        let patch = Patch::Merge(json!({"metadata": {"resourceVersion": revision, "managedFields": entries}}));
+        let changed = self.api().patch_metadata(name, &PatchParams::default(), &patch).await.map_err(translate)?;
+        self.seen.tell(&changed.metadata);
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str, uid: &str) -> Result<(), Error> {
+        self.count("delete");
+        let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        match self.api().delete(name, &params).await {
+            Ok(_) => Ok(()),
+            Err(error) if is(&error, 404) || is(&error, 409) => Ok(()),
+            Err(error) => Err(translate(error)),
+        }
+    }
+
+    fn api(&self) -> Api<Secret> {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+
+    fn count(&self, verb: &str) {
+        self.metrics.writes.with_label_values(&["secrets", verb]).inc();
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    OurPredecessors,
+    Strangers,
+}
+
+/// The entry that is to become ours: an *Apply* entry of an object before us, else the *Update* entry of a create.
+/// `None` where there is neither, as on a stranger's Secret.
+fn pick(entries: &mut Value) -> Option<&mut Value> {
+    let entries = entries.as_array_mut()?;
+    let ours =
+        |entry: &&mut Value| entry["manager"].as_str().is_some_and(is_ours) && entry.get("subresource").is_none();
+    let rank = |entry: &&mut Value| entry["operation"] == "Apply";
+    entries.iter_mut().filter(ours).max_by_key(rank)
+}
+
+/// What an apply sends: kind and version beside the object, and no name of a namespace in question.
+fn applied(secret: &Secret) -> Value {
+    let mut body = serde_json::to_value(secret).unwrap_or_default();
+    body["apiVersion"] = json!("v1");
+    body["kind"] = json!("Secret");
+    body
+}
+
+fn is(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+fn translate(error: kube::Error) -> Error {
+    let kube::Error::Api(status) = &error else { return Error::Kube(error) };
+    let terminating = status
+        .details
+        .as_ref()
+        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+    match status.code {
+        403 if terminating => Error::NamespaceTerminating,
+        422 | 400 => Error::Refused(status.message.clone()),
+        _ => Error::Kube(error),
+    }
+}
+
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

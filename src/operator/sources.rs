@@ -1,0 +1,220 @@
+//! Secrets that values are read from.
+//!
+//! A source is somebody else's Secret without a label of ours, so the watch of our own Secrets does not show it. For each
+//! namespace that has an object with a source, the metadata of its Secrets is watched, never their data: a source is
+//! read only when its revision is one that was not read before.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use credsmith_core::{
+    domain::{CredentialType, SecretText},
+    hub::Given,
+};
+use futures::StreamExt;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{Api, Client, core::PartialObjectMeta};
+use kube_runtime::{WatchStreamExt, watcher};
+use tokio::sync::watch;
+
+use crate::{
+    credential::{parse::Source, target::forbidden},
+    index::Key,
+    queue::Queue,
+    watching::backoff,
+};
+
+/// Annotation on a Secret: it may be read into a credential.
+pub const ALLOW_ADOPTION: &str = "credsmith.dev/allow-adoption";
+
+/// What the watch told about a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// UID and resource version: equal means unchanged.
+    pub revision: String,
+    pub allowed: bool,
+}
+
+/// Why a source gives nothing. The texts name Secret, key and next step.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{0}")]
+    Unusable(String),
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
+}
+
+/// The sources of all namespaces that have any.
+pub struct Sources {
+    client: Client,
+    queue: Queue,
+    namespaces: Mutex<HashMap<String, Arc<Watched>>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    secrets: Mutex<HashMap<String, Seen>>,
+    /// Which objects want to know about which Secret.
+    dependents: Mutex<HashMap<String, HashSet<Key>>>,
+    listed: watch::Sender<bool>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sources")
+    }
+}
+
+impl Sources {
+    pub fn new(client: Client, queue: Queue) -> Self {
+        Self { client, queue, namespaces: Mutex::default() }
+    }
+
+    /// What is known of a Secret, once its namespace has been listed; from then on `dependent` is woken by its changes.
+    pub async fn observe(&self, namespace: &str, secret: &str, dependent: &Key) -> Option<Seen> {
+        let watched = self.watched(namespace);
+        lock(&watched.dependents).entry(secret.to_owned()).or_default().insert(dependent.clone());
+        let mut listed = watched.listed.subscribe();
+        // The sender lives as long as the entry, and entries are never removed.
+        let _ = listed.wait_for(|listed| *listed).await;
+        lock(&watched.secrets).get(secret).cloned()
+    }
+
+    /// Reads a source. The revision that comes with it may be newer than the one that was observed.
+    pub async fn read(&self, namespace: &str, source: &Source, kind: CredentialType) -> Result<(Given, String), Error> {
+        let name = &source.name;
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = api.get_opt(name).await?.ok_or_else(|| missing(source))?;
+        if !allowed(&secret.metadata) {
+            return Err(not_allowed(source));
+        }
+        if let Some(secret_type) = secret.type_.as_deref().filter(|secret_type| forbidden(secret_type)) {
+            let field = source.field;
+            return Err(Error::Unusable(format!("{field}: Secret {name} has type {secret_type}, which is never read")));
+        }
+        let given = given(&secret, source, kind)?;
+        Ok((given, revision(&secret.metadata)))
+    }
+
+    fn watched(&self, namespace: &str) -> Arc<Watched> {
+        let mut namespaces = lock(&self.namespaces);
+        if let Some(watched) = namespaces.get(namespace) {
+            return watched.clone();
+        }
+        let watched = Arc::new(Watched {
+            secrets: Mutex::default(),
+            dependents: Mutex::default(),
+            listed: watch::Sender::new(false),
+        });
+        namespaces.insert(namespace.to_owned(), watched.clone());
+        let api = Api::namespaced(self.client.clone(), namespace);
+        tokio::spawn(follow(api, watched.clone(), self.queue.clone()));
+        watched
+    }
+}
+
+async fn follow(api: Api<PartialObjectMeta<Secret>>, watched: Arc<Watched>, queue: Queue) {
+    let mut events = watcher(api, watcher::Config::default()).backoff(backoff()).boxed();
+    let mut list = HashMap::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(watcher::Event::Init) => list.clear(),
+            Ok(watcher::Event::InitApply(secret)) => {
+                list.extend(entry(&secret));
+            }
+            Ok(watcher::Event::InitDone) => {
+                let before = std::mem::replace(&mut *lock(&watched.secrets), std::mem::take(&mut list));
+                let first = !watched.listed.send_replace(true);
+                let now = lock(&watched.secrets).clone();
+                let names: HashSet<_> = before.keys().chain(now.keys()).cloned().collect();
+                for name in names.into_iter().filter(|name| !first && before.get(name) != now.get(name)) {
+                    wake(&watched, &queue, &name);
+                }
+            }
+            Ok(watcher::Event::Apply(secret)) => {
+                if let Some((name, seen)) = entry(&secret) {
+                    let before = lock(&watched.secrets).insert(name.clone(), seen.clone());
+                    if before != Some(seen) {
+                        wake(&watched, &queue, &name);
+                    }
+                }
+            }
+            Ok(watcher::Event::Delete(secret)) => {
+                if let Some(name) = &secret.metadata.name {
+                    lock(&watched.secrets).remove(name);
+                    wake(&watched, &queue, name);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "the watch of sources is interrupted and goes on"),
+        }
+    }
+}
+
+fn wake(watched: &Watched, queue: &Queue, name: &str) {
+    for key in lock(&watched.dependents).get(name).into_iter().flatten() {
+        queue.wake(key, "source changed");
+    }
+}
+
+fn entry(secret: &PartialObjectMeta<Secret>) -> Option<(String, Seen)> {
+    let meta = &secret.metadata;
+    Some((meta.name.clone()?, Seen { revision: revision(meta), allowed: allowed(meta) }))
+}
+
+fn revision(meta: &ObjectMeta) -> String {
+    format!("{}/{}", meta.uid.as_deref().unwrap_or(""), meta.resource_version.as_deref().unwrap_or(""))
+}
+
+fn allowed(meta: &ObjectMeta) -> bool {
+    let notes = meta.annotations.as_ref();
+    notes.and_then(|notes| notes.get(ALLOW_ADOPTION)).is_some_and(|value| value == "true")
+}
+
+/// The parts of a Secret as a value of that type.
+pub fn given(secret: &Secret, source: &Source, kind: CredentialType) -> Result<Given, Error> {
+    let part = |part: &str| source.keys.get(part).map(|key| text(secret, source, key)).transpose();
+    let unusable = || Error::Unusable(format!("{}: type {kind} cannot be read from a Secret", source.field));
+    match kind {
+        CredentialType::Password => part("password")?.map(Given::Password).ok_or_else(unusable),
+        CredentialType::Value => part("value")?.map(Given::Value).ok_or_else(unusable),
+        CredentialType::Json => part("value")?.map(Given::Json).ok_or_else(unusable),
+        CredentialType::User => {
+            let username = part("username")?.map(|name| name.expose().to_owned());
+            let password = part("password")?.ok_or_else(unusable)?;
+            Ok(Given::User { username, password })
+        }
+        CredentialType::Certificate | CredentialType::Ssh | CredentialType::Rsa | CredentialType::Provider => {
+            Err(unusable())
+        }
+    }
+}
+
+fn text(secret: &Secret, source: &Source, key: &str) -> Result<SecretText, Error> {
+    let (field, name) = (source.field, &source.name);
+    let bytes = secret.data.as_ref().and_then(|data| data.get(key));
+    let bytes = bytes.ok_or_else(|| Error::Unusable(format!("{field}: Secret {name} has no key {key}: add it")))?;
+    let text = String::from_utf8(bytes.0.clone());
+    text.map(SecretText::new).map_err(|_| {
+        Error::Unusable(format!("{field}: key {key} of Secret {name} is not UTF-8 text, and only text can be kept"))
+    })
+}
+
+/// What to say about a source that is not there.
+pub fn missing(source: &Source) -> Error {
+    Error::Unusable(format!("{}: there is no Secret {}: create it", source.field, source.name))
+}
+
+/// What to say about a source that did not consent.
+pub fn not_allowed(source: &Source) -> Error {
+    let (field, name) = (source.field, &source.name);
+    Error::Unusable(format!(
+        "{field}: Secret {name} does not allow it: kubectl annotate secret {name} {ALLOW_ADOPTION}=true"
+    ))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics with a map in hand")
+}

@@ -1,0 +1,122 @@
+//! Status: built whole, compared with what stands there, and sent only where it differs.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Map, Value, json};
+
+use crate::credential::{Credential, CredentialStatus};
+use credsmith_core::metrics::Metrics;
+
+/// Conditions under construction: what does not change keeps its time.
+#[derive(Debug)]
+pub struct Conditions {
+    before: Vec<Condition>,
+    now: Vec<Condition>,
+    generation: Option<i64>,
+    at: Timestamp,
+}
+
+impl Conditions {
+    pub fn new(object: &Credential, at: Timestamp) -> Self {
+        let before = object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+        Self { before, now: Vec::new(), generation: object.metadata.generation, at }
+    }
+
+    /// Sets a condition. Its time is the one at which its status last changed.
+    pub fn set(&mut self, type_: &str, status: bool, reason: &str, message: impl Into<String>) {
+        let word = if status { "True" } else { "False" };
+        let before = self.before.iter().find(|condition| condition.type_ == type_ && condition.status == word);
+        let last_transition_time = before.map_or(Time(self.at), |condition| condition.last_transition_time.clone());
+        self.now.retain(|condition| condition.type_ != type_);
+        self.now.push(Condition {
+            type_: type_.to_owned(),
+            status: word.to_owned(),
+            reason: reason.to_owned(),
+            message: message.into(),
+            observed_generation: self.generation,
+            last_transition_time,
+        });
+    }
+
+    /// Keeps a condition as it stands, if it does.
+    pub fn keep(&mut self, type_: &str) {
+        let before = self.before.iter().find(|condition| condition.type_ == type_).cloned();
+        self.now.extend(before);
+    }
+
+    pub fn into_vec(self) -> Vec<Condition> {
+        self.now
+    }
+}
+
+/// Writes a status if it differs from the one that was observed. One merge patch, or none.
+pub async fn write(
+    client: &Client,
+    metrics: &Metrics,
+    object: &Arc<Credential>,
+    status: &CredentialStatus,
+) -> Result<bool, kube::Error> {
+    let before = serde_json::to_value(&object.status).map_err(kube::Error::SerdeError)?;
+    let now = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
+    let Some(changes) = difference(&before, &now) else { return Ok(false) };
+    metrics.writes.with_label_values(&["credentials/status", "patch"]).inc();
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<Credential> = Api::namespaced(client.clone(), &namespace);
+    // The UID keeps a late answer from an object of the same name that was made since.
+    let patch = json!({"metadata": {"uid": object.meta().uid}, "status": changes});
+    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    Ok(true)
+}
+
+/// The merge patch (RFC 7396) that makes `now` out of `before`; `None` where they are equal.
+fn difference(before: &Value, now: &Value) -> Option<Value> {
+    match (before, now) {
+        (before, now) if before == now => None,
+        (Value::Object(before), Value::Object(now)) => {
+            let mut patch = Map::new();
+            for (key, value) in now {
+                let was = before.get(key).unwrap_or(&Value::Null);
+                patch.extend(difference(was, value).map(|change| (key.clone(), change)));
+            }
+            let dropped = before.keys().filter(|key| !now.contains_key(*key));
+            patch.extend(dropped.map(|key| (key.clone(), Value::Null)));
+            Some(Value::Object(patch))
+        }
+        (_, now) => Some(now.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_patch_holds_what_changed_and_nothing_else() {
+        let before = json!({"a": 1, "b": {"c": 2, "d": 3}, "list": [1], "gone": true});
+        let now = json!({"a": 1, "b": {"c": 2, "d": 4}, "list": [1, 2]});
+        assert_eq!(difference(&before, &now), Some(json!({"b": {"d": 4}, "list": [1, 2], "gone": null})));
+        assert_eq!(difference(&now, &now), None);
+        assert_eq!(difference(&Value::Null, &now), Some(now));
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_changes() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let mut object = Credential::new("a", Default::default());
+        let mut first = Conditions::new(&object, at("2026-01-01T00:00:00Z"));
+        first.set("Ready", true, "InSync", "");
+        object.status = Some(CredentialStatus { conditions: first.into_vec(), ..Default::default() });
+        let mut second = Conditions::new(&object, at("2026-01-02T00:00:00Z"));
+        second.set("Ready", true, "StoredOnly", "");
+        assert_eq!(second.into_vec()[0].last_transition_time, Time(at("2026-01-01T00:00:00Z")));
+        let mut third = Conditions::new(&object, at("2026-01-03T00:00:00Z"));
+        third.set("Ready", false, "TargetFailed", "");
+        assert_eq!(third.into_vec()[0].last_transition_time, Time(at("2026-01-03T00:00:00Z")));
+    }
+}

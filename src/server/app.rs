@@ -1,0 +1,380 @@
+//! Builds everything from a [`Config`], runs it, and ends it in good order. The only module that knows all the packages.
+
+use std::{
+    env, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use axum_server::Handle;
+use credsmith_api::{API_LEVEL, Api, Readiness, plain_router, router};
+use credsmith_core::{
+    auth::Verifier,
+    domain::Epoch,
+    hub::Hub,
+    keyring::{KeyProvider, Keyring},
+    metrics::Metrics,
+    store::Store,
+    world::{SystemClock, SystemEntropy},
+};
+use credsmith_operator::{
+    Operator,
+    reviews::{AccessReviews, TokenReviews},
+    root_key,
+};
+use credsmith_sql::OpenError;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{Config, KeySource, StoreUrl},
+    error::Error,
+    keys::{self, Configured, in_store},
+    telemetry,
+    tls::{self, Certificate, FrontCa},
+};
+
+/// Of this release.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Runs a command to its end. What it left behind is gone when this returns: the store is closed.
+pub fn block_on<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    // Several libraries ask for the provider of the process; it has to be there before the first of them does.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default(); // it is there already: fine
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failure("the process", error, "give it threads to run on"))?;
+    runtime.block_on(command)
+}
+
+/// `credsmith run`: until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> Result<(), Error> {
+    telemetry::start(&config);
+    tracing::info!(version = VERSION, ?config, "starting");
+    let store = open_store(&config.store)?;
+    let client = kubernetes().await?;
+    let keyring = open_keyring(&config, store.as_ref(), &client).await?;
+    let epoch = store.raise_epoch().await.map_err(|error| in_store(&config.store, error))?;
+    let clock = Arc::new(SystemClock);
+    let hub = Arc::new(Hub {
+        store: store.clone(),
+        keyring: Arc::new(keyring),
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy),
+        reviewer: Arc::new(AccessReviews::new(client.clone(), clock)),
+        metrics: Metrics::new(),
+    });
+    hub.metrics.build.with_label_values(&[VERSION]).set(1);
+    let tokens = TokenReviews::new(client.clone(), config.audience.clone(), hub.clock.clone());
+    let mut process = Process::start(&config, hub, vec![Arc::new(tokens)]).await?;
+    let ended = process.operate(&config, client, epoch).await;
+    process.stop().await;
+    drop(store);
+    tracing::info!("stopped");
+    ended
+}
+
+/// `credsmith keys list`.
+pub async fn list_keys(config: Config) -> Result<String, Error> {
+    telemetry::start(&config);
+    let store = open_store_for_keys(&config.store)?;
+    let client = kubernetes_for(&config.keys).await?;
+    let mut configured = Vec::new();
+    for source in &config.keys {
+        let provider = master_key(&config, source, client.as_ref(), false).await;
+        configured.push(Configured { source: source.clone(), provider });
+    }
+    keys::list(store.as_ref(), &config.store, &configured).await
+}
+
+/// `credsmith keys rewrap`.
+pub async fn rewrap_keys(config: Config) -> Result<String, Error> {
+    telemetry::start(&config);
+    let store = open_store_for_keys(&config.store)?;
+    let client = kubernetes_for(&config.keys).await?;
+    let providers = master_keys(&config, client.as_ref(), false).await?;
+    let (_, changes) = keys::open_keyring(store.as_ref(), &config.store, &providers, &SystemEntropy).await?;
+    Ok(changes.to_string())
+}
+
+/// `credsmith crds`.
+pub fn crds() -> String {
+    let yaml = |crd| serde_yaml::to_string(&crd).expect("a definition is plain data");
+    credsmith_operator::crds().into_iter().map(|crd| format!("---\n{}", yaml(crd))).collect()
+}
+
+/// What runs, and what it takes to end it.
+struct Process {
+    hub: Arc<Hub>,
+    certificate: Arc<Certificate>,
+    readiness: Arc<Ready>,
+    front: Handle<SocketAddr>,
+    plain: Handle<SocketAddr>,
+    /// The front and the operator: what is drained.
+    working: JoinSet<Result<(), Error>>,
+    /// What goes on until everything else has ended.
+    beside: JoinSet<Result<(), Error>>,
+    /// Tells the operator to end.
+    stop: CancellationToken,
+}
+
+impl Process {
+    /// Opens the listeners.
+    async fn start(config: &Config, hub: Arc<Hub>, verifiers: Vec<Arc<dyn Verifier>>) -> Result<Self, Error> {
+        let certificate = Arc::new(certificate(config, &hub).await?);
+        let readiness = Arc::new(Ready { store: hub.store.clone(), stopping: AtomicBool::new(false) });
+        let (front, plain) = (Handle::new(), Handle::new());
+        let (mut working, mut beside) = (JoinSet::new(), JoinSet::new());
+
+        let server = tls::bind("listen", config.listen).and_then(|listener| {
+            tls::https(listener, certificate.tls(), &front).map_err(|error| broken("HTTPS front", &error))
+        })?;
+        let auth_server = config.auth_server.clone().or_else(|| config.public_url.clone());
+        let auth_server = auth_server.unwrap_or_else(|| tls::service_url(&config.namespace));
+        let api = Api { hub: hub.clone(), verifiers, version: API_LEVEL.into(), auth_server: Some(auth_server) };
+        let serving = server.serve(router(api).into_make_service());
+        working.spawn(async { serving.await.map_err(|error| broken("HTTPS front", &error)) });
+
+        let server = tls::bind("listenPlain", config.listen_plain)
+            .and_then(|listener| tls::plain(listener, &plain).map_err(|error| broken("plain listener", &error)))?;
+        let serving = server.serve(plain_router(hub.metrics.clone(), readiness.clone()).into_make_service());
+        beside.spawn(async { serving.await.map_err(|error| broken("plain listener", &error)) });
+
+        let renewing = certificate.clone();
+        beside.spawn(async move {
+            renewing.keep_renewed().await;
+            Ok(())
+        });
+        let stop = CancellationToken::new();
+        Ok(Self { hub, certificate, readiness, front, plain, working, beside, stop })
+    }
+
+    /// Reconciles until a signal comes, or until something ends that should not.
+    async fn operate(&mut self, config: &Config, client: kube::Client, epoch: Epoch) -> Result<(), Error> {
+        let broken = |error| broken("signals", &error);
+        let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+        let operator = Operator {
+            client,
+            hub: self.hub.clone(),
+            epoch,
+            namespace: config.namespace.clone(),
+            authority: self.certificate.ca_pem().to_owned(),
+            concurrency: config.workers,
+            instance: env::var("HOSTNAME").unwrap_or_else(|_| "credsmith".into()), // in a pod, its name
+        };
+        let operating = operator.run(self.stop.clone().cancelled_owned());
+        self.working.spawn(async {
+            operating.await;
+            Ok(())
+        });
+        tracing::info!(front = %config.listen, plain = %config.listen_plain, epoch = epoch.0, "running");
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+            Some(ended) = self.working.join_next() => unexpected(ended),
+            Some(ended) = self.beside.join_next() => unexpected(ended),
+        }
+    }
+
+    /// Not ready first, then no new work; what has begun has [`DRAIN`] to end.
+    async fn stop(mut self) {
+        tracing::info!("stopping");
+        self.readiness.stopping.store(true, Ordering::Relaxed);
+        self.stop.cancel();
+        self.front.graceful_shutdown(Some(DRAIN));
+        let drained = timeout(DRAIN, async { while self.working.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(seconds = DRAIN.as_secs(), "given up: something did not end in time");
+        }
+        self.front.shutdown();
+        self.plain.shutdown();
+        self.working.shutdown().await;
+        self.beside.shutdown().await;
+    }
+}
+
+/// Whether the process can serve.
+#[derive(Debug)]
+struct Ready {
+    store: Arc<dyn Store>,
+    stopping: AtomicBool,
+}
+
+#[async_trait]
+impl Readiness for Ready {
+    async fn check(&self) -> Result<(), String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Err("it is stopping".into());
+        }
+        self.store.ping().await.map_err(|error| {
+            tracing::warn!(%error, "not ready");
+            "the store is not available".into()
+        })
+    }
+}
+
+fn open_store(url: &StoreUrl) -> Result<Arc<dyn Store>, Error> {
+    credsmith_sql::open(url.as_str()).map_err(|error| match error {
+        OpenError::Url(_) | OpenError::Postgres => Error::about("setting store", error).as_usage(),
+        error => Error::told(error),
+    })
+}
+
+/// The same for a command about keys, which makes no store and may find the process running.
+fn open_store_for_keys(url: &StoreUrl) -> Result<Arc<dyn Store>, Error> {
+    if url.file().is_some_and(|file| !file.exists()) {
+        let next = "give the store of the release, by --store, CREDSMITH_STORE or --config";
+        return Err(Error::failure(format!("store {url}"), "there is none", next));
+    }
+    credsmith_sql::open(url.as_str()).or_else(|error| match error {
+        OpenError::InUse { pid, .. } => {
+            let by = pid.map_or("another process".to_owned(), |pid| format!("the process with pid {pid}"));
+            let next = "stop that process first, or read its log: it names its data keys when it starts";
+            Err(Error::failure(format!("store {url}"), format!("it is in use by {by}"), next))
+        }
+        _ => open_store(url),
+    })
+}
+
+async fn kubernetes() -> Result<kube::Client, Error> {
+    let next = "run it in a pod with a ServiceAccount, or name a kubeconfig file in KUBECONFIG";
+    kube::Client::try_default().await.map_err(|error| Error::failure("the Kubernetes API", error, next))
+}
+
+async fn kubernetes_for(sources: &[KeySource]) -> Result<Option<kube::Client>, Error> {
+    let needed = sources.iter().any(|source| matches!(source, KeySource::Secret(_)));
+    if needed { kubernetes().await.map(Some) } else { Ok(None) }
+}
+
+async fn open_keyring(config: &Config, store: &dyn Store, client: &kube::Client) -> Result<Keyring, Error> {
+    // A key that is made anew opens nothing that is sealed already: where a Secret was lost, it has to come back.
+    let may_make = store.data_keys().await.map_err(|error| in_store(&config.store, error))?.is_empty();
+    let providers = master_keys(config, Some(client), may_make).await?;
+    let (keyring, changes) = keys::open_keyring(store, &config.store, &providers, &SystemEntropy).await?;
+    if !changes.is_empty() {
+        changes.to_string().lines().for_each(|change| tracing::info!("{change}"));
+    }
+    for row in store.data_keys().await.map_err(|error| in_store(&config.store, error))? {
+        let (purpose, wrapped_by) = (row.purpose.as_str(), row.wrapped.master.as_str());
+        tracing::info!(id = %row.id, purpose, active = row.active, wrapped_by, "data key");
+    }
+    Ok(keyring)
+}
+
+async fn master_keys(
+    config: &Config,
+    client: Option<&kube::Client>,
+    may_make: bool,
+) -> Result<Vec<Box<dyn KeyProvider>>, Error> {
+    let mut providers = Vec::new();
+    for source in &config.keys {
+        providers.push(master_key(config, source, client, may_make).await?);
+    }
+    Ok(providers)
+}
+
+async fn master_key(
+    config: &Config,
+    source: &KeySource,
+    client: Option<&kube::Client>,
+    may_make: bool,
+) -> Result<Box<dyn KeyProvider>, Error> {
+    match source {
+        KeySource::File(path) => keys::from_file(path),
+        KeySource::Passphrase(path) => keys::from_passphrase(path),
+        KeySource::Secret(name) => {
+            let client = client.expect("there is a client where a key is a Secret");
+            let key = root_key::obtain(client, &config.namespace, name, may_make, &SystemEntropy).await;
+            key.map(|key| Box::new(key) as _).map_err(|error| Error::about(format!("master key {source}"), error))
+        }
+    }
+}
+
+async fn certificate(config: &Config, hub: &Hub) -> Result<Certificate, Error> {
+    let (clock, entropy) = (hub.clock.clone(), hub.entropy.clone());
+    let ca = FrontCa::obtain(hub.store.as_ref(), &config.store, &hub.keyring, clock.as_ref(), entropy.as_ref()).await?;
+    Ok(Certificate::new(ca, tls::names(&config.namespace, &config.names), clock, entropy))
+}
+
+fn broken(what: &str, error: &io::Error) -> Error {
+    Error::failure(what, error, "start again")
+}
+
+fn unexpected(ended: Result<Result<(), Error>, tokio::task::JoinError>) -> Result<(), Error> {
+    match ended {
+        Ok(Ok(())) => Err(Error::failure("the process", "a part of it ended by itself", "start again, and report it")),
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            Err(Error::failure("the process", "a part of it panicked", "read the log, start again, and report it"))
+        }
+    }
+}
+
+/// For what has begun when the end is asked for.
+const DRAIN: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use credsmith_core::store::InMemory;
+
+    use super::*;
+
+    #[test]
+    fn a_command_about_keys_makes_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = StoreUrl::new(format!("sqlite://{}/store.db", dir.path().display()));
+        assert_eq!(
+            open_store_for_keys(&url).unwrap_err().to_string(),
+            format!(
+                "store {url}: there is none; give the store of the release, by --store, CREDSMITH_STORE or --config"
+            )
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_command_about_keys_says_who_has_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = StoreUrl::new(format!("sqlite://{}/store.db", dir.path().display()));
+        let _running = open_store(&url).unwrap();
+        assert_eq!(
+            open_store_for_keys(&url).unwrap_err().to_string(),
+            format!(
+                "store {url}: it is in use by the process with pid {}; stop that process first, or read its log: it names \
+                 its data keys when it starts",
+                std::process::id()
+            )
+        );
+    }
+
+    #[test]
+    fn a_url_of_no_store_is_bad_configuration() {
+        let error = open_store(&StoreUrl::new("postgres://me:hunter2@db")).unwrap_err();
+        assert_eq!(error.exit_code(), std::process::ExitCode::from(2));
+        assert!(error.to_string().starts_with("setting store: ") && !error.to_string().contains("hunter2"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_stops_is_not_ready() {
+        let ready = Ready { store: Arc::new(InMemory::new()), stopping: AtomicBool::new(false) };
+        assert_eq!(ready.check().await, Ok(()));
+        ready.stopping.store(true, Ordering::Relaxed);
+        assert_eq!(ready.check().await, Err("it is stopping".into()));
+    }
+
+    #[test]
+    fn every_definition_is_a_document_of_its_own() {
+        let documents = crds();
+        assert_eq!(documents.matches("kind: CustomResourceDefinition\n").count(), credsmith_operator::crds().len());
+        assert!(documents.starts_with("---\n"));
+    }
+}

@@ -1,0 +1,133 @@
+//! The questions, each one statement, so that no answer holds half a step.
+
+use credsmith_core::{
+    domain::{CredentialId, CredentialName, ObjectUid, RequestId, VersionId},
+    keyring::{DataKeyRow, Sealed},
+    store::{CredentialRow, Error, VersionRow, audit},
+};
+use rusqlite::{Connection, Params, Row, types::ValueRef};
+
+use super::{
+    fault::Fault,
+    rows::{self, Columns},
+};
+
+/// The credential of that name and the number of its row.
+pub fn credential(db: &Connection, name: &CredentialName) -> Result<Option<(i64, CredentialRow)>, Fault> {
+    one(db, CREDENTIAL, [name.folded()], |row| Ok((row.get(0)?, rows::credential(row)?)))
+}
+
+/// The credential that an object has, and the number of its row.
+pub fn credential_of(db: &Connection, object: &ObjectUid) -> Result<Option<(i64, CredentialRow)>, Fault> {
+    one(db, CREDENTIAL_OF, [object.as_str()], |row| Ok((row.get(0)?, rows::credential(row)?)))
+}
+
+/// The newest `limit` versions of the credential of that name, newest first.
+pub fn versions(db: &Connection, name: &CredentialName, limit: Option<u32>) -> Result<Vec<VersionRow>, Fault> {
+    let mut statement = db.prepare_cached(VERSIONS)?;
+    let mut found = statement.query((name.folded(), limit.map_or(-1, i64::from)))?;
+    let mut versions = Vec::new();
+    while let Some(row) = found.next()? {
+        if versions.is_empty() && row.get_ref(VERSION_ID)? != row.get_ref(NEWEST)? {
+            let what = "its newest version is missing".to_owned();
+            return Err(Error::Corrupt { table: "credential", id: name.to_string(), what }.into());
+        }
+        if row.get_ref(VERSION_ID)? == ValueRef::Null {
+            break; // claimed, and nothing written yet
+        }
+        versions.push(rows::version(row)?);
+    }
+    Ok(versions)
+}
+
+/// A version by its id, unless its credential is a tombstone.
+pub fn version(db: &Connection, id: VersionId) -> Result<Option<VersionRow>, Fault> {
+    one(db, VERSION, [id.as_bytes()], |row| Ok(rows::version(row)?))
+}
+
+/// Which version a request made.
+pub fn request(db: &Connection, request: &RequestId) -> Result<Option<VersionId>, Fault> {
+    one(db, REQUEST, [request.as_str()], |row| Ok(Columns::new(row, "version").id("id", VersionId::from_slice)?))
+}
+
+/// Whether a credential has that id, tombstoned or not.
+pub fn has_credential(db: &Connection, id: CredentialId) -> Result<bool, Fault> {
+    Ok(db.prepare_cached(HAS_CREDENTIAL)?.exists([id.as_bytes()])?)
+}
+
+/// The data keys in the order of their making.
+pub fn data_keys(db: &Connection) -> Result<Vec<DataKeyRow>, Fault> {
+    all(db, DATA_KEYS, [], |row| Ok(rows::data_key(row)?))
+}
+
+/// A sealed setting.
+pub fn setting(db: &Connection, name: &str) -> Result<Option<Sealed>, Fault> {
+    one(db, SETTING, [name], |row| Ok(Sealed::from_stored(Columns::new(row, "setting").blob("sealed")?.to_owned())))
+}
+
+/// The newest audit lines, newest first.
+pub fn audit(db: &Connection, limit: u32) -> Result<Vec<audit::Record>, Fault> {
+    // The oldest lines go a thousand at a time: those that are over the number wait for it unseen.
+    all(db, AUDIT, [i64::from(limit).min(audit::KEPT)], |row| Ok(rows::audit(row)?))
+}
+
+/// The newest epoch.
+pub fn epoch(db: &Connection) -> Result<i64, Fault> {
+    Ok(db.prepare_cached(EPOCH)?.query_row([], |row| row.get(0))?)
+}
+
+/// One row or none.
+pub fn one<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    found.next()?.map(read).transpose()
+}
+
+/// All rows.
+pub fn all<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Row<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let mut out = Vec::new();
+    while let Some(row) = found.next()? {
+        out.push(read(row)?);
+    }
+    Ok(out)
+}
+
+pub const CREDENTIAL: &str =
+    concat!("SELECT ", credential_columns!(), " FROM credential c WHERE c.folded = ?1 AND c.tombstoned_ms IS NULL");
+pub const CREDENTIAL_OF: &str = concat!(
+    "SELECT ",
+    credential_columns!(),
+    " FROM credential c WHERE c.owner_object = ?1 AND c.tombstoned_ms IS NULL ORDER BY c.row LIMIT 1"
+);
+pub const VERSIONS: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    ", c.newest FROM credential c LEFT JOIN version v ON v.credential = c.row",
+    " WHERE c.folded = ?1 AND c.tombstoned_ms IS NULL ORDER BY v.number DESC LIMIT ?2"
+);
+/// Where the version's id and the pointer to the newest version stand in [`VERSIONS`].
+const VERSION_ID: usize = 1;
+const NEWEST: usize = 26;
+pub const VERSION: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM version v JOIN credential c ON c.row = v.credential WHERE v.id = ?1 AND c.tombstoned_ms IS NULL"
+);
+const REQUEST: &str = "SELECT row, id FROM version WHERE request = ?1";
+const HAS_CREDENTIAL: &str = "SELECT 1 FROM credential WHERE id = ?1";
+const DATA_KEYS: &str = concat!("SELECT ", data_key_columns!(), " FROM data_key ORDER BY row");
+const SETTING: &str = "SELECT row, sealed FROM setting WHERE name = ?1";
+const AUDIT: &str = concat!("SELECT ", audit_columns!(), " FROM audit ORDER BY row DESC LIMIT ?1");
+const EPOCH: &str = "SELECT number FROM epoch";

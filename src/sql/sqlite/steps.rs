@@ -1,0 +1,302 @@
+//! The write steps. Each runs in a savepoint of the writer's transaction and is undone where it answers with an error.
+//!
+//! What a step finds, it finds as its neighbours before it in the group have left it, so conditions hold as if every
+//! step had a transaction of its own.
+
+use credsmith_core::{
+    domain::{
+        CredentialId, CredentialName, CredentialType, Epoch, ObjectUid, Stamp, ids::DataKeyId, name::fold,
+        ownership::Owner,
+    },
+    keyring::{DataKeyRow, KeyId, Sealed, WrappedKey},
+    store::{
+        AuditLine, CredentialRow, Delete, Error, Newest, PutOwner, PutVersion, VersionRow, VersionState, WriteMode,
+    },
+};
+use jiff::Timestamp;
+use rusqlite::{Connection, Params, named_params};
+
+use super::{chain::Chain, fault::Fault, queries};
+
+/// What a step works on.
+#[derive(Debug)]
+pub struct Step<'a> {
+    pub db: &'a Connection,
+    pub chain: &'a mut Chain,
+    /// Whose credential the step changed, to be told when it is on disk.
+    pub changed: &'a mut Vec<CredentialName>,
+}
+
+/// See [`Store::put_version`](credsmith_core::store::Store::put_version).
+pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, Fault> {
+    step.check(put.epoch)?;
+    if let Some(request) = &put.request
+        && let Some(version) = queries::request(step.db, request)?
+    {
+        return Err(Error::RequestUsed(version).into());
+    }
+    let (number, row) = match queries::credential(step.db, &put.name)? {
+        Some((number, row)) => (Some(number), row),
+        None => (None, step.fresh(put.credential, &put.name, put.kind)?),
+    };
+    let newest = row.newest.as_ref();
+    let conflict = || Error::Conflict { credential: Some(row.id), newest: newest.map(|newest| newest.id) };
+    let held = match put.mode {
+        WriteMode::Overwrite => true,
+        WriteMode::CreateOnly => newest.is_none(),
+        WriteMode::After(version) => newest.is_some_and(|newest| newest.id == version),
+    };
+    if !held || row.id != put.credential {
+        return Err(conflict().into());
+    }
+    // A credential without a version may still change its type: nobody has seen a value of it.
+    if newest.is_some() && row.kind != put.kind {
+        return Err(Error::OtherKind(row.kind).into());
+    }
+    let at = later(put.stamp.at, newest)?;
+    let version = VersionRow {
+        credential: row.id,
+        id: put.version,
+        number: newest.map_or(1, |newest| newest.number + 1),
+        name: row.name.clone(),
+        kind: put.kind,
+        state: VersionState::Live,
+        stamp: Stamp { actor: put.stamp.actor, at },
+        reason: put.reason,
+        request: put.request,
+        metadata: put.metadata,
+        data_key: put.sealed.data_key(),
+        sealed: put.sealed,
+        parameters: put.parameters,
+        facts: put.facts,
+    };
+    let number = match number {
+        Some(number) => number,
+        None => step.insert_credential(row.id, &version.name, version.kind, at)?,
+    };
+    step.insert_version(number, &version).map_err(|fault| if fault.is_taken() { conflict().into() } else { fault })?;
+    step.record(put.audit)?;
+    step.changed.push(version.name.clone());
+    Ok(version)
+}
+
+/// See [`Store::claim`](credsmith_core::store::Store::claim).
+pub fn claim(step: &mut Step<'_>, claim: PutOwner) -> Result<CredentialRow, Fault> {
+    step.check(Some(claim.epoch))?;
+    let (number, row) = match queries::credential(step.db, &claim.name)? {
+        Some((number, row)) => (Some(number), row),
+        None => (None, step.fresh(claim.credential, &claim.name, claim.kind)?),
+    };
+    if row.owner != claim.was {
+        let newest = row.newest.as_ref().map(|newest| newest.id);
+        return Err(Error::Conflict { credential: Some(row.id), newest }.into());
+    }
+    if row.newest.is_some() && row.kind != claim.kind {
+        return Err(Error::OtherKind(row.kind).into());
+    }
+    let number = match number {
+        Some(number) => number,
+        None => step.insert_credential(row.id, &row.name, claim.kind, claim.at)?,
+    };
+    let row = CredentialRow { owner: claim.owner, kind: claim.kind, ..row };
+    let object = row.owner.object.as_ref();
+    step.run(
+        "UPDATE credential SET kind = :kind, owner_namespace = :namespace, owner_object = :object, owner_name = :name, \
+         owner_api_writes = :api_writes WHERE row = :row",
+        named_params! {
+            ":row": number,
+            ":kind": row.kind.as_str(),
+            ":namespace": row.owner.namespace.as_ref().map(|uid| uid.as_str()),
+            ":object": object.map(|object| object.uid.as_str()),
+            ":name": object.map(|object| &object.name),
+            ":api_writes": object.map(|object| object.api_writes.as_str()),
+        },
+    )?;
+    step.record(claim.audit)?;
+    step.changed.push(row.name.clone());
+    Ok(row)
+}
+
+/// See [`Store::release`](credsmith_core::store::Store::release).
+pub fn release(
+    step: &mut Step<'_>,
+    object: &ObjectUid,
+    epoch: Epoch,
+    audit: AuditLine,
+) -> Result<Option<CredentialRow>, Fault> {
+    step.check(Some(epoch))?;
+    let Some((number, mut row)) = queries::credential_of(step.db, object)? else { return Ok(None) };
+    step.run(
+        "UPDATE credential SET owner_object = NULL, owner_name = NULL, owner_api_writes = NULL WHERE row = ?1",
+        [number],
+    )?;
+    row.owner.object = None;
+    step.record(audit)?;
+    step.changed.push(row.name.clone());
+    Ok(Some(row))
+}
+
+/// See [`Store::delete`](credsmith_core::store::Store::delete).
+pub fn delete(step: &mut Step<'_>, delete: Delete) -> Result<Option<CredentialRow>, Fault> {
+    step.check(delete.epoch)?;
+    let Some((number, row)) = queries::credential(step.db, &delete.name)? else { return Ok(None) };
+    if row.owner.object.as_ref().map(|object| &object.uid) != delete.holder.as_ref() {
+        let newest = row.newest.as_ref().map(|newest| newest.id);
+        return Err(Error::Conflict { credential: Some(row.id), newest }.into());
+    }
+    step.run(
+        "UPDATE credential SET tombstoned_ms = ?2, tombstoned_by = ?3 WHERE row = ?1",
+        (number, delete.stamp.at.as_millisecond(), delete.stamp.actor.as_str()),
+    )?;
+    step.record(delete.audit)?;
+    step.changed.push(row.name.clone());
+    Ok(Some(row))
+}
+
+/// See [`Store::add_data_key`](credsmith_core::store::Store::add_data_key).
+pub fn add_data_key(step: &mut Step<'_>, row: &DataKeyRow) -> Result<(), Fault> {
+    step.add(
+        "INSERT INTO data_key (id, purpose, master, wrapped, canary, active) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            row.id.as_bytes(),
+            row.purpose.as_str(),
+            row.wrapped.master.as_str(),
+            &row.wrapped.bytes,
+            row.canary.as_bytes(),
+            row.active,
+        ),
+    )
+}
+
+/// See [`Store::rewrap`](credsmith_core::store::Store::rewrap).
+pub fn rewrap(step: &mut Step<'_>, key: DataKeyId, was: &KeyId, now: &WrappedKey) -> Result<(), Fault> {
+    let changed = step.run(
+        "UPDATE data_key SET master = ?3, wrapped = ?4 WHERE id = ?1 AND master = ?2",
+        (key.as_bytes(), was.as_str(), now.master.as_str(), &now.bytes),
+    )?;
+    if changed == 0 { Err(UNNAMED_CONFLICT.into()) } else { Ok(()) }
+}
+
+/// See [`Store::add_setting`](credsmith_core::store::Store::add_setting).
+pub fn add_setting(step: &mut Step<'_>, name: &str, sealed: &Sealed) -> Result<(), Fault> {
+    step.add("INSERT INTO setting (name, sealed) VALUES (?1, ?2)", (name, sealed.as_bytes()))
+}
+
+/// See [`Store::raise_epoch`](credsmith_core::store::Store::raise_epoch).
+pub fn raise_epoch(step: &mut Step<'_>) -> Result<Epoch, Fault> {
+    step.run("UPDATE epoch SET number = number + 1", ())?;
+    Ok(Epoch(queries::epoch(step.db)?))
+}
+
+/// Writes for the sake of writing.
+pub fn probe(step: &mut Step<'_>) -> Result<(), Fault> {
+    step.run("UPDATE epoch SET probes = probes + 1", ())?;
+    Ok(())
+}
+
+impl Step<'_> {
+    fn check(&self, epoch: Option<Epoch>) -> Result<(), Fault> {
+        let Some(given) = epoch else { return Ok(()) };
+        let newest = Epoch(queries::epoch(self.db)?);
+        if given == newest { Ok(()) } else { Err(Error::Fenced(newest).into()) }
+    }
+
+    /// A credential that is about to be made under a proposed id.
+    fn fresh(&self, id: CredentialId, name: &CredentialName, kind: CredentialType) -> Result<CredentialRow, Fault> {
+        if queries::has_credential(self.db, id)? {
+            return Err(UNNAMED_CONFLICT.into());
+        }
+        Ok(CredentialRow { id, name: name.clone(), kind, owner: Owner::default(), newest: None, versions: 0 })
+    }
+
+    fn insert_credential(
+        &self,
+        id: CredentialId,
+        name: &CredentialName,
+        kind: CredentialType,
+        at: Timestamp,
+    ) -> Result<i64, Fault> {
+        self.run(
+            "INSERT INTO credential (id, name, folded, kind, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+            (id.as_bytes(), name.as_str(), name.folded(), kind.as_str(), at.as_millisecond()),
+        )?;
+        Ok(self.db.last_insert_rowid())
+    }
+
+    /// Adds the version and moves the pointer to it.
+    fn insert_version(&self, credential: i64, version: &VersionRow) -> Result<(), Fault> {
+        let (facts, parameters) = (&version.facts, version.parameters.as_ref());
+        let at = version.stamp.at.as_millisecond();
+        self.run(
+            "INSERT INTO version (id, credential, number, created_ms, state, reason, actor, request, data_key, \
+             expires_ms, ca_name, ca_name_folded, signer, is_ca, self_signed, generated, transitional, key_usage, \
+             metadata, parameters_public, trusted_ca, parameters, sealed) \
+             VALUES (:id, :credential, :number, :created, :state, :reason, :actor, :request, :data_key, \
+             :expires, :ca_name, :ca_name_folded, :signer, :is_ca, :self_signed, :generated, :transitional, :key_usage, \
+             :metadata, :parameters_public, :trusted_ca, :parameters, :sealed)",
+            named_params! {
+                ":id": version.id.as_bytes(),
+                ":credential": credential,
+                ":number": version.number,
+                ":created": at,
+                ":state": version.state.as_str(),
+                ":reason": version.reason.as_str(),
+                ":actor": version.stamp.actor.as_str(),
+                ":request": version.request.as_ref().map(|request| request.as_str()),
+                ":data_key": version.data_key.as_bytes(),
+                ":expires": facts.expires.map(|at| at.as_millisecond()),
+                ":ca_name": facts.ca_name,
+                ":ca_name_folded": facts.ca_name.as_deref().map(fold),
+                ":signer": facts.signer.as_ref().map(|signer| signer.as_bytes()),
+                ":is_ca": facts.is_ca,
+                ":self_signed": facts.self_signed,
+                ":generated": facts.generated,
+                ":transitional": facts.transitional,
+                ":key_usage": facts.key_usage,
+                ":metadata": version.metadata.as_ref().map(|json| json.as_str()),
+                ":parameters_public": parameters.and_then(|p| p.public.as_ref()).map(|json| json.as_str()),
+                ":trusted_ca": facts.trusted_ca,
+                ":parameters": parameters.map(|parameters| parameters.sealed.as_bytes()),
+                ":sealed": version.sealed.as_bytes(),
+            },
+        )?;
+        self.run(
+            "UPDATE credential SET kind = ?2, newest = ?3, newest_number = ?4, newest_ms = ?5, newest_actor = ?6, \
+             versions = versions + 1 WHERE row = ?1",
+            (
+                credential,
+                version.kind.as_str(),
+                version.id.as_bytes(),
+                version.number,
+                at,
+                version.stamp.actor.as_str(),
+            ),
+        )?;
+        Ok(())
+    }
+
+    fn record(&mut self, line: AuditLine) -> Result<(), Fault> {
+        self.chain.record(self.db, line)
+    }
+
+    /// Inserts what is not there.
+    fn add(&self, sql: &str, params: impl Params) -> Result<(), Fault> {
+        match self.run(sql, params) {
+            Err(fault) if fault.is_taken() => Err(UNNAMED_CONFLICT.into()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn run(&self, sql: &str, params: impl Params) -> Result<usize, Fault> {
+        Ok(self.db.prepare_cached(sql)?.execute(params)?)
+    }
+}
+
+/// The stamp's time, or a millisecond after the newest version's where that is later: times of versions rise.
+fn later(at: Timestamp, newest: Option<&Newest>) -> Result<Timestamp, Fault> {
+    let least = newest.map_or(i64::MIN, |newest| newest.stamp.at.as_millisecond() + 1);
+    let at = Timestamp::from_millisecond(at.as_millisecond().max(least));
+    at.map_err(|_| Error::Unavailable("the newest version is at the end of time".to_owned()).into())
+}
+
+const UNNAMED_CONFLICT: Error = Error::Conflict { credential: None, newest: None };

@@ -1,0 +1,9 @@
+//! What the CredHub family answers, word for word.
+
+mod auth;
+mod bad_input;
+mod data;
+mod find;
+mod generate;
+mod http;
+mod random;
