@@ -16,7 +16,7 @@ use kube_runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::{context::Context, credential::target::MANAGED, watching::backoff};
+use crate::{context::Context, watching::backoff};
 
 /// The ConfigMap's name.
 pub const CONFIG_MAP: &str = "credsmith-ca";
@@ -47,7 +47,7 @@ impl Authority {
             "kind": "ConfigMap",
             "metadata": {
                 "name": CONFIG_MAP,
-                "labels": {"app.kubernetes.io/managed-by": "credsmith", MANAGED: "true"},
+                "labels": {"app.kubernetes.io/managed-by": "credsmith"},
             },
             "data": {KEY: self.pem},
         });
@@ -60,9 +60,6 @@ impl Authority {
 
     fn tell(&self, map: &ConfigMap) -> bool {
         let Some(namespace) = map.metadata.namespace.clone() else { return true };
-        if map.metadata.name.as_deref() != Some(CONFIG_MAP) {
-            return true;
-        }
         let right = map.data.as_ref().and_then(|data| data.get(KEY)) == Some(&self.pem);
         let mut all = self.lock();
         if right {
@@ -74,9 +71,7 @@ impl Authority {
     }
 
     fn forget(&self, map: &ConfigMap) {
-        if map.metadata.name.as_deref() == Some(CONFIG_MAP)
-            && let Some(namespace) = &map.metadata.namespace
-        {
+        if let Some(namespace) = &map.metadata.namespace {
             self.lock().remove(namespace);
         }
     }
@@ -90,7 +85,7 @@ impl Authority {
 pub async fn follow(context: Arc<Context>) {
     let authority = &context.authority;
     let api: Api<ConfigMap> = Api::all(context.client.clone());
-    let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
+    let config = watcher::Config::default().fields(&format!("metadata.name={CONFIG_MAP}"));
     let mut events = watcher(api, config).backoff(backoff()).boxed();
     while let Some(event) = events.next().await {
         let wrong = match event {

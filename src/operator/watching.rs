@@ -9,7 +9,12 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{Api, core::PartialObjectMeta};
-use kube_runtime::{WatchStreamExt, reflector::store::Writer, utils::Backoff, watcher};
+use kube_runtime::{
+    WatchStreamExt,
+    reflector::store::Writer,
+    utils::{Backoff, ResetTimerBackoff},
+    watcher,
+};
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
@@ -214,14 +219,13 @@ fn drop_fields(object: &mut Credential) {
 }
 
 /// Waits between attempts: soon at first, never longer than a few seconds, so that everything goes on at once when the
-/// API server is back.
-pub fn backoff() -> Waits {
-    Waits { next: SHORTEST_WAIT }
+/// API server is back. They grow until there was no error for a while, since a watch that fails at once begins well.
+pub fn backoff() -> impl Backoff + Unpin {
+    ResetTimerBackoff::new(Waits { next: SHORTEST_WAIT }, CALM)
 }
 
-/// See [`backoff`].
 #[derive(Debug)]
-pub struct Waits {
+struct Waits {
     next: Duration,
 }
 
@@ -243,3 +247,4 @@ impl Backoff for Waits {
 
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const CALM: Duration = Duration::from_secs(10);

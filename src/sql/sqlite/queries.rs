@@ -1,7 +1,7 @@
 //! The questions, each one statement, so that no answer holds half a step.
 
 use credsmith_core::{
-    domain::{CredentialId, CredentialName, ObjectUid, RequestId, VersionId},
+    domain::{CredentialName, ObjectUid, RequestId, VersionId},
     keyring::{DataKeyRow, Sealed},
     store::{CredentialRow, Error, VersionRow, audit},
 };
@@ -48,11 +48,6 @@ pub fn version(db: &Connection, id: VersionId) -> Result<Option<VersionRow>, Fau
 /// Which version a request made.
 pub fn request(db: &Connection, request: &RequestId) -> Result<Option<VersionId>, Fault> {
     one(db, REQUEST, [request.as_str()], |row| Ok(Columns::new(row, "version").id("id", VersionId::from_slice)?))
-}
-
-/// Whether a credential has that id, tombstoned or not.
-pub fn has_credential(db: &Connection, id: CredentialId) -> Result<bool, Fault> {
-    Ok(db.prepare_cached(HAS_CREDENTIAL)?.exists([id.as_bytes()])?)
 }
 
 /// The data keys in the order of their making.
@@ -126,7 +121,6 @@ pub const VERSION: &str = concat!(
     " FROM version v JOIN credential c ON c.row = v.credential WHERE v.id = ?1 AND c.tombstoned_ms IS NULL"
 );
 const REQUEST: &str = "SELECT row, id FROM version WHERE request = ?1";
-const HAS_CREDENTIAL: &str = "SELECT 1 FROM credential WHERE id = ?1";
 const DATA_KEYS: &str = concat!("SELECT ", data_key_columns!(), " FROM data_key ORDER BY row");
 const SETTING: &str = "SELECT row, sealed FROM setting WHERE name = ?1";
 const AUDIT: &str = concat!("SELECT ", audit_columns!(), " FROM audit ORDER BY row DESC LIMIT ?1");

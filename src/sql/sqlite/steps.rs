@@ -14,7 +14,7 @@ use credsmith_core::{
     },
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, Params, named_params};
+use rusqlite::{Connection, Params, params};
 
 use super::{chain::Chain, fault::Fault, queries};
 
@@ -35,9 +35,10 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
     {
         return Err(Error::RequestUsed(version).into());
     }
-    let (number, row) = match queries::credential(step.db, &put.name)? {
+    let known = queries::credential(step.db, &put.name)?;
+    let (number, row) = match known {
         Some((number, row)) => (Some(number), row),
-        None => (None, step.fresh(put.credential, &put.name, put.kind)?),
+        None => (None, fresh(put.credential, &put.name, put.kind)),
     };
     let newest = row.newest.as_ref();
     let conflict = || Error::Conflict { credential: Some(row.id), newest: newest.map(|newest| newest.id) };
@@ -71,8 +72,8 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
         facts: put.facts,
     };
     let number = match number {
-        Some(number) => number,
-        None => step.insert_credential(row.id, &version.name, version.kind, at)?,
+        Some(number) => step.point(number, &version)?,
+        None => step.insert_credential(&version.name, version.credential, version.kind, at, Some(&version))?,
     };
     step.insert_version(number, &version).map_err(|fault| if fault.is_taken() { conflict().into() } else { fault })?;
     step.record(put.audit)?;
@@ -85,7 +86,7 @@ pub fn claim(step: &mut Step<'_>, claim: PutOwner) -> Result<CredentialRow, Faul
     step.check(Some(claim.epoch))?;
     let (number, row) = match queries::credential(step.db, &claim.name)? {
         Some((number, row)) => (Some(number), row),
-        None => (None, step.fresh(claim.credential, &claim.name, claim.kind)?),
+        None => (None, fresh(claim.credential, &claim.name, claim.kind)),
     };
     if row.owner != claim.was {
         let newest = row.newest.as_ref().map(|newest| newest.id);
@@ -96,21 +97,21 @@ pub fn claim(step: &mut Step<'_>, claim: PutOwner) -> Result<CredentialRow, Faul
     }
     let number = match number {
         Some(number) => number,
-        None => step.insert_credential(row.id, &row.name, claim.kind, claim.at)?,
+        None => step.insert_credential(&row.name, row.id, claim.kind, claim.at, None)?,
     };
     let row = CredentialRow { owner: claim.owner, kind: claim.kind, ..row };
     let object = row.owner.object.as_ref();
     step.run(
-        "UPDATE credential SET kind = :kind, owner_namespace = :namespace, owner_object = :object, owner_name = :name, \
-         owner_api_writes = :api_writes WHERE row = :row",
-        named_params! {
-            ":row": number,
-            ":kind": row.kind.as_str(),
-            ":namespace": row.owner.namespace.as_ref().map(|uid| uid.as_str()),
-            ":object": object.map(|object| object.uid.as_str()),
-            ":name": object.map(|object| &object.name),
-            ":api_writes": object.map(|object| object.api_writes.as_str()),
-        },
+        "UPDATE credential SET kind = ?2, owner_namespace = ?3, owner_object = ?4, owner_name = ?5, \
+         owner_api_writes = ?6 WHERE row = ?1",
+        (
+            number,
+            row.kind.as_str(),
+            row.owner.namespace.as_ref().map(|uid| uid.as_str()),
+            object.map(|object| object.uid.as_str()),
+            object.map(|object| &object.name),
+            object.map(|object| object.api_writes.as_str()),
+        ),
     )?;
     step.record(claim.audit)?;
     step.changed.push(row.name.clone());
@@ -201,65 +202,36 @@ impl Step<'_> {
         if given == newest { Ok(()) } else { Err(Error::Fenced(newest).into()) }
     }
 
-    /// A credential that is about to be made under a proposed id.
-    fn fresh(&self, id: CredentialId, name: &CredentialName, kind: CredentialType) -> Result<CredentialRow, Fault> {
-        if queries::has_credential(self.db, id)? {
-            return Err(UNNAMED_CONFLICT.into());
-        }
-        Ok(CredentialRow { id, name: name.clone(), kind, owner: Owner::default(), newest: None, versions: 0 })
-    }
-
+    /// Makes a credential, with its first version where there is one, and gives the number of its row.
     fn insert_credential(
         &self,
-        id: CredentialId,
         name: &CredentialName,
+        id: CredentialId,
         kind: CredentialType,
         at: Timestamp,
+        first: Option<&VersionRow>,
     ) -> Result<i64, Fault> {
-        self.run(
-            "INSERT INTO credential (id, name, folded, kind, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-            (id.as_bytes(), name.as_str(), name.folded(), kind.as_str(), at.as_millisecond()),
+        self.add(
+            "INSERT INTO credential (id, name, folded, kind, created_ms, newest, newest_number, newest_ms, newest_actor, \
+             versions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            (
+                id.as_bytes(),
+                name.as_str(),
+                name.folded(),
+                kind.as_str(),
+                at.as_millisecond(),
+                first.map(|version| version.id.as_bytes()),
+                first.map(|version| version.number),
+                first.map(|version| version.stamp.at.as_millisecond()),
+                first.map(|version| version.stamp.actor.as_str()),
+                i64::from(first.is_some()),
+            ),
         )?;
         Ok(self.db.last_insert_rowid())
     }
 
-    /// Adds the version and moves the pointer to it.
-    fn insert_version(&self, credential: i64, version: &VersionRow) -> Result<(), Fault> {
-        let (facts, parameters) = (&version.facts, version.parameters.as_ref());
-        let at = version.stamp.at.as_millisecond();
-        self.run(
-            "INSERT INTO version (id, credential, number, created_ms, state, reason, actor, request, data_key, \
-             expires_ms, ca_name, ca_name_folded, signer, is_ca, self_signed, generated, transitional, key_usage, \
-             metadata, parameters_public, trusted_ca, parameters, sealed) \
-             VALUES (:id, :credential, :number, :created, :state, :reason, :actor, :request, :data_key, \
-             :expires, :ca_name, :ca_name_folded, :signer, :is_ca, :self_signed, :generated, :transitional, :key_usage, \
-             :metadata, :parameters_public, :trusted_ca, :parameters, :sealed)",
-            named_params! {
-                ":id": version.id.as_bytes(),
-                ":credential": credential,
-                ":number": version.number,
-                ":created": at,
-                ":state": version.state.as_str(),
-                ":reason": version.reason.as_str(),
-                ":actor": version.stamp.actor.as_str(),
-                ":request": version.request.as_ref().map(|request| request.as_str()),
-                ":data_key": version.data_key.as_bytes(),
-                ":expires": facts.expires.map(|at| at.as_millisecond()),
-                ":ca_name": facts.ca_name,
-                ":ca_name_folded": facts.ca_name.as_deref().map(fold),
-                ":signer": facts.signer.as_ref().map(|signer| signer.as_bytes()),
-                ":is_ca": facts.is_ca,
-                ":self_signed": facts.self_signed,
-                ":generated": facts.generated,
-                ":transitional": facts.transitional,
-                ":key_usage": facts.key_usage,
-                ":metadata": version.metadata.as_ref().map(|json| json.as_str()),
-                ":parameters_public": parameters.and_then(|p| p.public.as_ref()).map(|json| json.as_str()),
-                ":trusted_ca": facts.trusted_ca,
-                ":parameters": parameters.map(|parameters| parameters.sealed.as_bytes()),
-                ":sealed": version.sealed.as_bytes(),
-            },
-        )?;
+    /// Lets a credential know its newest version.
+    fn point(&self, credential: i64, version: &VersionRow) -> Result<i64, Fault> {
         self.run(
             "UPDATE credential SET kind = ?2, newest = ?3, newest_number = ?4, newest_ms = ?5, newest_actor = ?6, \
              versions = versions + 1 WHERE row = ?1",
@@ -268,9 +240,45 @@ impl Step<'_> {
                 version.kind.as_str(),
                 version.id.as_bytes(),
                 version.number,
-                at,
+                version.stamp.at.as_millisecond(),
                 version.stamp.actor.as_str(),
             ),
+        )?;
+        Ok(credential)
+    }
+
+    fn insert_version(&self, credential: i64, version: &VersionRow) -> Result<(), Fault> {
+        let (facts, parameters) = (&version.facts, version.parameters.as_ref());
+        self.run(
+            "INSERT INTO version (id, credential, number, created_ms, state, reason, actor, request, data_key, \
+             expires_ms, ca_name, ca_name_folded, signer, is_ca, self_signed, generated, transitional, key_usage, \
+             metadata, parameters_public, trusted_ca, parameters, sealed) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                version.id.as_bytes(),
+                credential,
+                version.number,
+                version.stamp.at.as_millisecond(),
+                version.state.as_str(),
+                version.reason.as_str(),
+                version.stamp.actor.as_str(),
+                version.request.as_ref().map(|request| request.as_str()),
+                version.data_key.as_bytes(),
+                facts.expires.map(|at| at.as_millisecond()),
+                facts.ca_name,
+                facts.ca_name.as_deref().map(fold),
+                facts.signer.as_ref().map(|signer| signer.as_bytes()),
+                facts.is_ca,
+                facts.self_signed,
+                facts.generated,
+                facts.transitional,
+                facts.key_usage,
+                version.metadata.as_ref().map(|json| json.as_str()),
+                parameters.and_then(|p| p.public.as_ref()).map(|json| json.as_str()),
+                facts.trusted_ca,
+                parameters.map(|parameters| parameters.sealed.as_bytes()),
+                version.sealed.as_bytes(),
+            ],
         )?;
         Ok(())
     }
@@ -290,6 +298,11 @@ impl Step<'_> {
     fn run(&self, sql: &str, params: impl Params) -> Result<usize, Fault> {
         Ok(self.db.prepare_cached(sql)?.execute(params)?)
     }
+}
+
+/// A credential that is about to be made under a proposed id.
+fn fresh(id: CredentialId, name: &CredentialName, kind: CredentialType) -> CredentialRow {
+    CredentialRow { id, name: name.clone(), kind, owner: Owner::default(), newest: None, versions: 0 }
 }
 
 /// The stamp's time, or a millisecond after the newest version's where that is later: times of versions rise.

@@ -175,3 +175,53 @@ async fn speed_read() {
         println!("versions {:.2} us, cpu {:.2}", begin.elapsed().as_micros() as f64 / 1e5, (cpu() - c0) * 10.0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore]
+async fn speed_write() {
+    let directory = tempfile::tempdir_in("/work/main/target/tmp").unwrap();
+    let store = Arc::new(Sqlite::open(&directory.path().join("store.db")).unwrap());
+    let count = |k: &str| -> u64 { std::env::var(k).ok().and_then(|v| v.parse().ok()).unwrap_or(0) };
+    let writers = count("WRITERS").max(1);
+    for round in 0..3 {
+        let (begin, c0) = (Instant::now(), cpu());
+        let before = store.writer.health().commits.load(std::sync::atomic::Ordering::Relaxed);
+        let tasks: Vec<_> = (0..writers)
+            .map(|w| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let mut n = 0u64;
+                    while begin.elapsed() < Duration::from_secs(3) {
+                        store.put_version(large(&format!("/bench{round}/{writers}/{w}/{n}"), 300)).await.unwrap();
+                        n += 1;
+                    }
+                    n
+                })
+            })
+            .collect();
+        let mut n = 0;
+        for t in tasks {
+            n += t.await.unwrap();
+        }
+        let s = begin.elapsed().as_secs_f64();
+        let commits = store.writer.health().commits.load(std::sync::atomic::Ordering::Relaxed) - before;
+        let io = std::fs::read_to_string("/proc/self/io").unwrap();
+        let threads: Vec<String> = std::fs::read_dir("/proc/self/task")
+            .unwrap()
+            .map(|t| {
+                let stat = std::fs::read_to_string(t.unwrap().path().join("stat")).unwrap();
+                let name = stat.split(['(', ')']).nth(1).unwrap().to_owned();
+                let f: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+                format!("{name} u{} s{}", f[11], f[12])
+            })
+            .collect();
+        println!(
+            "new names, {writers} writers: {:.0}/s, {:.0} commits/s, cpu {:.1} us each; {:?} {}",
+            n as f64 / s,
+            commits as f64 / s,
+            (cpu() - c0) * 1e6 / n as f64,
+            threads,
+            io.lines().filter(|l| l.starts_with("wchar") || l.starts_with("syscw")).collect::<Vec<_>>().join(" ")
+        );
+    }
+}
