@@ -26,8 +26,9 @@ lint: ## formatting, clippy, and the ban on a second TLS stack
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	@! $(CARGO) tree --locked --workspace --prefix none --edges normal,build | grep -E '^(ring|openssl-sys) '
 
-generate: ## write again what is generated and checked in: crds/, docs/configuration.md
-	@BLESS=1 $(CARGO) test --quiet --package credsmith >/dev/null
+generate: ## write again what is generated and checked in: crds/, docs/configuration.md, docs/metrics.md
+	@BLESS=1 $(CARGO) test --quiet --locked --package credsmith --lib reference >/dev/null
+	@BLESS=1 $(CARGO) test --quiet --locked --package credsmith --test it house >/dev/null
 	@git status --short crds charts docs
 
 drift: ## edit thousands of Secrets behind the operator's back and count the repairs (N=2000)

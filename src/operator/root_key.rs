@@ -20,15 +20,19 @@ use kube::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(
-        "Secret {namespace}/{name} with the master key is not there, and the store holds data that needs it: restore the \
-         Secret from your backup; nothing was made in its place"
+        "Secret {namespace}/{name} with a master key is not there, and nothing is made in its place because the store \
+         holds data already: restore it from your backup; a key that is to be new is made with `credsmith keys new` and \
+         kubectl create secret generic {name} --from-file=key=FILE"
     )]
     Missing { namespace: String, name: String },
     #[error("Secret {namespace}/{name} has no key {KEY}: restore it from your backup")]
     Empty { namespace: String, name: String },
     #[error("Secret {namespace}/{name}: {source}")]
     Key { namespace: String, name: String, source: credsmith_core::keyring::Error },
-    #[error("Secret {namespace}/{name} cannot be read: {source}")]
+    #[error(
+        "Secret {namespace}/{name} with the master key cannot be read: {source}; see that the API server answers and that \
+         the ServiceAccount may read it, then start again"
+    )]
     Kube { namespace: String, name: String, source: Box<kube::Error> },
 }
 
