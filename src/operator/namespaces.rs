@@ -23,9 +23,15 @@ pub struct Namespaces(Mutex<HashMap<String, Seen>>);
 impl Namespaces {
     /// What is known; asked for once where the watch has not told it yet. `None` where there is no such namespace.
     pub async fn get(&self, client: &Client, name: &str) -> Result<Option<Seen>, kube::Error> {
-        if let Some(seen) = self.lock().get(name) {
-            return Ok(Some(seen.clone()));
+        let known = self.lock().get(name).cloned();
+        match known {
+            Some(seen) => Ok(Some(seen)),
+            None => self.refresh(client, name).await,
         }
+    }
+
+    /// What is true now, whatever the watch has told.
+    pub async fn refresh(&self, client: &Client, name: &str) -> Result<Option<Seen>, kube::Error> {
         let found = Api::<Namespace>::all(client.clone()).get_metadata_opt(name).await?;
         let Some(found) = found else { return Ok(None) };
         self.tell(&found.metadata);

@@ -63,6 +63,14 @@ pub async fn ensure(
     context: &Arc<Context>,
 ) -> Result<Found, Error> {
     let request = object.annotations().get(ROTATE_AT).cloned();
+    let refreshed;
+    let namespace = if takes_over(object, plan, context).await? {
+        // A watch that lags behind a namespace that was made again must not hand it the values of the one before.
+        refreshed = context.namespaces.refresh(&context.client, &object.namespace().unwrap_or_default()).await?;
+        refreshed.as_ref().unwrap_or(namespace)
+    } else {
+        namespace
+    };
     let asked = Asked { object, plan, namespace, caller, context, request: request.as_deref() };
     let (ensured, source_problem, source_revision) = match &plan.origin {
         Origin::Generate(parameters) => match asked.target_to_adopt().await? {
@@ -224,6 +232,13 @@ impl Asked<'_> {
     fn key(&self) -> Key {
         Key::new(&self.object.name_any()).within(&self.name_of_namespace())
     }
+}
+
+/// Whether there are versions at the path that the object does not have yet.
+async fn takes_over(object: &Credential, plan: &Plan, context: &Context) -> Result<bool, Error> {
+    let row = context.hub.store.credential(&plan.name).await.map_err(hub::Error::from)?;
+    let uid = object.uid().unwrap_or_default();
+    Ok(row.is_some_and(|row| row.newest.is_some() && row.owner.object.is_none_or(|owner| owner.uid.as_str() != uid)))
 }
 
 /// A request by annotation: the same text on the same path is the same request, for ever.

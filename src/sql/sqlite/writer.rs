@@ -115,14 +115,8 @@ struct Thread {
 impl Thread {
     fn run(mut self, items: &Receiver<Box<dyn Item>>) {
         while let Ok(first) = items.recv() {
-            let mut group = vec![first];
-            loop {
-                let before = group.len();
-                thread::yield_now();
-                group.extend(items.try_iter().take(GROUP - before));
-                if group.len() == before || group.len() == GROUP { break; }
-            }
-            group.retain(|item| item.is_awaited());
+            let waiting = std::iter::once(first).chain(items.try_iter()).take(GROUP);
+            let group: Vec<_> = waiting.filter(|item| item.is_awaited()).collect();
             if !group.is_empty() {
                 self.write(group);
             }
