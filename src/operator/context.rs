@@ -29,6 +29,7 @@ pub struct Context {
     pub queue: Queue,
     pub recorder: Recorder,
     pub backoffs: Backoffs,
+    pub reasons: Reasons,
     /// Whether the objects have been listed once.
     pub listed: watch::Sender<bool>,
     /// Whether our Secrets have been listed once: before, everything would look absent.
@@ -64,11 +65,56 @@ impl Backoffs {
     }
 }
 
+/// What each object's `Ready` says, by UID, counted in a metric.
+#[derive(Debug)]
+pub struct Reasons {
+    all: Mutex<HashMap<String, &'static str>>,
+    gauge: prometheus::IntGaugeVec,
+}
+
+impl Reasons {
+    pub fn new(gauge: prometheus::IntGaugeVec) -> Self {
+        Self { all: Mutex::default(), gauge }
+    }
+
+    pub fn set(&self, uid: &str, reason: &'static str) {
+        self.gauge.with_label_values(&[reason]).inc();
+        self.leave(self.lock().insert(uid.to_owned(), reason));
+    }
+
+    pub fn forget(&self, uid: &str) {
+        self.leave(self.lock().remove(uid));
+    }
+
+    fn leave(&self, reason: Option<&'static str>) {
+        if let Some(reason) = reason {
+            self.gauge.with_label_values(&[reason]).dec();
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, &'static str>> {
+        self.all.lock().expect("nobody panics with the map in hand")
+    }
+}
+
 const LONGEST: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_object_is_counted_under_its_latest_reason() {
+        let metrics = credsmith_core::metrics::Metrics::new();
+        let reasons = Reasons::new(metrics.credentials.clone());
+        reasons.set("a", "InSync");
+        reasons.set("b", "WaitingForInput");
+        reasons.set("b", "InSync");
+        reasons.forget("a");
+        reasons.forget("a");
+        let count = |reason| metrics.credentials.with_label_values(&[reason]).get();
+        assert_eq!((count("InSync"), count("WaitingForInput")), (1, 0));
+    }
 
     #[test]
     fn a_bad_object_is_tried_at_most_six_times_a_minute() {

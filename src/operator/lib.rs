@@ -73,6 +73,7 @@ impl Operator {
             authority: authority::Authority::new(self.authority),
             recorder: Recorder::new(self.client.clone(), reporter),
             backoffs: context::Backoffs::default(),
+            reasons: context::Reasons::new(self.hub.metrics.credentials.clone()),
             listed: watch::Sender::new(false),
             secrets_listed: watch::Sender::new(false),
             client: self.client,

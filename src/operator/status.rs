@@ -11,7 +11,10 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use crate::credential::{Credential, CredentialStatus};
-use credsmith_core::metrics::Metrics;
+use credsmith_core::{
+    metrics::Metrics,
+    probe::{self, Point},
+};
 
 /// Conditions under construction: what does not change keeps its time.
 #[derive(Debug)]
@@ -64,13 +67,19 @@ pub async fn write(
 ) -> Result<bool, kube::Error> {
     let before = serde_json::to_value(&object.status).map_err(kube::Error::SerdeError)?;
     let now = serde_json::to_value(status).map_err(kube::Error::SerdeError)?;
-    let Some(changes) = difference(&before, &now) else { return Ok(false) };
+    let named = || format!("/{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let Some(changes) = difference(&before, &now) else {
+        probe::passed(Point::StatusAfter, named).await;
+        return Ok(false);
+    };
+    probe::passed(Point::StatusBefore, named).await;
     metrics.writes.with_label_values(&["credentials/status", "patch"]).inc();
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<Credential> = Api::namespaced(client.clone(), &namespace);
     // The UID keeps a late answer from an object of the same name that was made since.
     let patch = json!({"metadata": {"uid": object.meta().uid}, "status": changes});
     api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    probe::passed(Point::StatusAfter, named).await;
     Ok(true)
 }
 

@@ -172,6 +172,7 @@ impl Context {
     pub fn release(self: &Arc<Self>, uid: credsmith_core::domain::ObjectUid) {
         let context = self.clone();
         self.backoffs.forget(uid.as_str());
+        self.reasons.forget(uid.as_str());
         tokio::spawn(async move {
             let mut waits = backoff();
             loop {

@@ -122,6 +122,10 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     if outcome.silent {
         return Ok(());
     }
+    let uid = object.uid().unwrap_or_default();
+    if context.index.is_live(&uid) {
+        context.reasons.set(&uid, outcome.reason);
+    }
     let now = context.hub.clock.now();
     let status = outcome.status(object, now);
     status::write(&context.client, &context.hub.metrics, object, &status).await.or_else(gone)?;
