@@ -14,23 +14,30 @@
 //! In reading order: [`tools`] finds or builds the programs, [`process`] runs them, [`control_plane`] makes a Kubernetes API out
 //! of them, [`cluster`] is that or the cluster named by `CONTEXT`, [`shared`] the one of a test process. In it [`namespace`]
 //! makes room for a test, [`chart`] installs what the operator needs and [`operator`] runs it; [`front`] talks to its HTTPS
-//! side. [`wait`] waits, [`audit`] tells who asked the API server what, [`sandbox`] keeps all of it running for a shell.
+//! side. [`wait`] waits and [`follow`] follows, [`audit`] tells who asked the API server what and [`requests`] counts it, [`sandbox`]
+//! keeps all of it running for a shell; [`demo`] and [`drift`] are what `make` calls by those names.
 
 pub mod audit;
 pub mod chart;
 pub mod cluster;
 pub mod control_plane;
 pub mod demo;
+pub mod drift;
+pub mod follow;
 pub mod front;
 pub mod kubeconfig;
+pub mod layer;
 pub mod namespace;
 pub mod operator;
+pub mod points;
 pub mod ports;
 pub mod process;
+pub mod requests;
 pub mod sandbox;
 pub mod shared;
 pub mod state;
 pub mod tools;
+pub mod torture;
 pub mod wait;
 
 mod etcd;

@@ -218,11 +218,19 @@ pub fn built_binary() -> Result<PathBuf> {
         }
         return Ok(named);
     }
+    built_beside("credsmith").context("the operator is not built: run `cargo build --bin credsmith`")
+}
+
+/// A program of that name beside the one that is running (tests run in a directory below it), else the debug build.
+///
+/// # Errors
+/// Where there is none.
+pub fn built_beside(name: &str) -> Result<PathBuf> {
     let running = env::current_exe()?;
     let debug = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/debug");
     let places = running.ancestors().skip(1).take(2).chain([debug.as_path()]);
-    let mut candidates = places.map(|dir| dir.join("credsmith"));
-    candidates.find(|path| path.is_file()).context("the operator is not built: run `cargo build --bin credsmith`")
+    let mut candidates = places.map(|dir| dir.join(name));
+    candidates.find(|path| path.is_file()).with_context(|| format!("the program {name} is not built"))
 }
 
 /// How long one question for readiness may take: whoever else owns the port may never answer.

@@ -7,6 +7,7 @@
 //! - [`domain`]: names, values, parameters and the rules about them. Pure: a clock and dice are handed in.
 //! - [`auth`]: who is asking, and what the cluster's own rules allow them.
 //! - [`metrics`]: every counter and its name.
+//! - [`probe`]: where the kill test looks in; empty in every other build.
 //! - [`keyring`]: the only place that encrypts.
 //! - [`store`]: the contract with storage, and its plainest implementation.
 //! - [`hub`]: the use cases. Every door (HTTP, custom resources, the command line) calls these and nothing below.
@@ -16,5 +17,6 @@ pub mod domain;
 pub mod hub;
 pub mod keyring;
 pub mod metrics;
+pub mod probe;
 pub mod store;
 pub mod world;

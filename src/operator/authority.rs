@@ -27,18 +27,24 @@ pub struct Authority {
     pem: String,
     /// Namespaces whose ConfigMap is right, as the watch told.
     right: Mutex<HashSet<String>>,
+    /// One writes at a time: the first objects of a namespace come all at once, and one request is enough.
+    turn: tokio::sync::Mutex<()>,
     listed: watch::Sender<bool>,
 }
 
 impl Authority {
     /// `pem` is the certificate.
     pub fn new(pem: String) -> Self {
-        Self { pem, right: Mutex::default(), listed: watch::Sender::new(false) }
+        Self { pem, right: Mutex::default(), turn: Default::default(), listed: watch::Sender::new(false) }
     }
 
     /// Makes sure that the namespace has it. Where it is right, nothing is asked.
     pub async fn publish(&self, client: &Client, namespace: &str) -> Result<(), kube::Error> {
         let _ = self.listed.subscribe().wait_for(|listed| *listed).await; // the sender is ours
+        if self.lock().contains(namespace) {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
         if self.lock().contains(namespace) {
             return Ok(());
         }
@@ -60,7 +66,7 @@ impl Authority {
 
     fn tell(&self, map: &ConfigMap) -> bool {
         let Some(namespace) = map.metadata.namespace.clone() else { return true };
-        let right = map.data.as_ref().and_then(|data| data.get(KEY)) == Some(&self.pem);
+        let right = self.is_right(map);
         let mut all = self.lock();
         if right {
             all.insert(namespace)
@@ -68,6 +74,10 @@ impl Authority {
             all.remove(&namespace)
         };
         right
+    }
+
+    fn is_right(&self, map: &ConfigMap) -> bool {
+        map.data.as_ref().and_then(|data| data.get(KEY)) == Some(&self.pem)
     }
 
     fn forget(&self, map: &ConfigMap) {
@@ -87,17 +97,19 @@ pub async fn follow(context: Arc<Context>) {
     let api: Api<ConfigMap> = Api::all(context.client.clone());
     let config = watcher::Config::default().fields(&format!("metadata.name={CONFIG_MAP}"));
     let mut events = watcher(api, config).backoff(backoff()).boxed();
+    let mut list = HashSet::new();
     while let Some(event) = events.next().await {
         let wrong = match event {
             Ok(watcher::Event::Init) => {
-                authority.lock().clear();
+                list.clear();
                 None
             }
             Ok(watcher::Event::InitApply(map)) => {
-                authority.tell(&map);
+                list.extend(map.metadata.namespace.clone().filter(|_| authority.is_right(&map)));
                 None
             }
             Ok(watcher::Event::InitDone) => {
+                *authority.lock() = std::mem::take(&mut list);
                 authority.listed.send_replace(true);
                 None
             }

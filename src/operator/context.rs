@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     authority::Authority, index::Index, namespaces::Namespaces, queue::Queue, secret::SeenSecrets, sources::Sources,
+    status::Told,
 };
 
 /// One per process.
@@ -30,8 +31,11 @@ pub struct Context {
     pub recorder: Recorder,
     pub backoffs: Backoffs,
     pub reasons: Reasons,
+    pub told: Told,
     /// Whether the objects have been listed once.
     pub listed: watch::Sender<bool>,
+    /// Whether namespaces have been listed once: before, each would have to be asked for.
+    pub namespaces_listed: watch::Sender<bool>,
     /// Whether our Secrets have been listed once: before, everything would look absent.
     pub secrets_listed: watch::Sender<bool>,
 }

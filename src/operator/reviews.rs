@@ -3,12 +3,9 @@
 //! While the API server is away, callers that were reviewed stay known and what they were allowed stays allowed, for ten
 //! minutes at most; nobody new comes in.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    hash::Hash,
-    sync::{Arc, Mutex},
-};
+mod memory;
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
@@ -18,13 +15,14 @@ use credsmith_core::{
     domain::{Actor, Operation, SecretText},
     world::Clock,
 };
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
 };
 use kube::{Api, Client, api::PostParams};
 use serde::Deserialize;
+
+use memory::Memory;
 
 /// Recognises ServiceAccount tokens by TokenReview.
 pub struct TokenReviews {
@@ -44,8 +42,9 @@ impl TokenReviews {
         let spec =
             TokenReviewSpec { token: Some(token.expose().to_owned()), audiences: Some(vec![self.audience.clone()]) };
         let review = TokenReview { spec, ..TokenReview::default() };
-        let answer = Api::<TokenReview>::all(self.client.clone()).create(&PostParams::default(), &review).await;
-        let status = answer.map_err(|error| TokenError::Unavailable(why(&error)))?.status.unwrap_or_default();
+        let api = Api::<TokenReview>::all(self.client.clone());
+        let answer = in_time(api.create(&PostParams::default(), &review)).await.map_err(TokenError::Unavailable)?;
+        let status = answer.status.unwrap_or_default();
         if status.authenticated != Some(true) {
             return Err(TokenError::Invalid(format!(
                 "it is no ServiceAccount token for the audience {}",
@@ -112,7 +111,7 @@ impl AccessReviews {
         Self { client, clock, known: Memory::default() }
     }
 
-    async fn ask(&self, question: &Question) -> Result<bool, kube::Error> {
+    async fn ask(&self, question: &Question) -> Result<bool, String> {
         let user = &question.user;
         let attributes = ResourceAttributes {
             group: Some("credsmith.dev".into()),
@@ -131,8 +130,8 @@ impl AccessReviews {
             ..SubjectAccessReviewSpec::default()
         };
         let review = SubjectAccessReview { spec, ..SubjectAccessReview::default() };
-        let answer =
-            Api::<SubjectAccessReview>::all(self.client.clone()).create(&PostParams::default(), &review).await?;
+        let api = Api::<SubjectAccessReview>::all(self.client.clone());
+        let answer = in_time(api.create(&PostParams::default(), &review)).await?;
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 }
@@ -162,56 +161,8 @@ impl Reviewer for AccessReviews {
                 self.known.learn(question, allowed, now);
                 Ok(allowed)
             }
-            Err(error) => self.known.stale(&question, now).ok_or_else(|| ReviewUnavailable(why(&error))),
+            Err(why) => self.known.stale(&question, now).ok_or(ReviewUnavailable(why)),
         }
-    }
-}
-
-/// Answers, and when they were given.
-#[derive(Debug)]
-struct Memory<K, V>(Mutex<HashMap<K, (V, Timestamp)>>);
-
-impl<K, V> Default for Memory<K, V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Memory<K, V> {
-    /// An answer that need not be asked for again.
-    fn fresh(&self, key: &K, now: Timestamp) -> Option<V> {
-        self.within(key, now, FRESH)
-    }
-
-    /// An answer that holds while nobody can be asked.
-    fn stale(&self, key: &K, now: Timestamp) -> Option<V> {
-        self.within(key, now, STALE)
-    }
-
-    fn within(&self, key: &K, now: Timestamp, most: SignedDuration) -> Option<V> {
-        let all = self.lock();
-        let (value, at) = all.get(key)?;
-        // An answer from the future belongs to a clock that was set back: it is no answer.
-        let age = now.duration_since(*at);
-        (!age.is_negative() && age < most).then(|| value.clone())
-    }
-
-    fn learn(&self, key: K, value: V, now: Timestamp) {
-        let mut all = self.lock();
-        if all.len() >= MOST_ANSWERS {
-            all.retain(|_, (_, at)| now.duration_since(*at) < FRESH);
-        }
-        if all.len() < MOST_ANSWERS {
-            all.insert(key, (value, now));
-        }
-    }
-
-    fn forget(&self, key: &K) {
-        self.lock().remove(key);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<K, (V, Timestamp)>> {
-        self.0.lock().expect("nobody panics with the map in hand")
     }
 }
 
@@ -244,38 +195,21 @@ fn identity(user: UserInfo) -> Option<Identity> {
     Some(Identity { actor, kubernetes: Some(kubernetes) })
 }
 
-/// What went wrong, without the request: it holds a token.
-fn why(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => format!("the API server answered {}: {}", status.code, status.reason),
-        _ => "the API server does not answer".into(),
+/// An answer, or what went wrong, without the request: it holds a token. Nobody waits for an API server that hangs, since
+/// callers that are known need not.
+async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) => Err(format!("the API server answered {}: {}", status.code, status.reason)),
+        Ok(Err(_)) | Err(_) => Err("the API server does not answer".into()),
     }
 }
 
-const FRESH: SignedDuration = SignedDuration::from_mins(1);
-const STALE: SignedDuration = SignedDuration::from_mins(10);
-/// A flood of made-up callers must not fill the memory.
-const MOST_ANSWERS: usize = 100_000;
+const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(seconds).unwrap()
-    }
-
-    #[test]
-    fn an_answer_is_fresh_for_a_minute_and_holds_for_ten() {
-        let memory = Memory::default();
-        memory.learn("k", true, at(1000));
-        assert_eq!(memory.fresh(&"k", at(1059)), Some(true));
-        assert_eq!(memory.fresh(&"k", at(1060)), None);
-        assert_eq!(memory.stale(&"k", at(1599)), Some(true));
-        assert_eq!(memory.stale(&"k", at(1600)), None);
-        assert_eq!(memory.stale(&"k", at(999)), None);
-        assert_eq!(memory.stale(&"other", at(1000)), None);
-    }
 
     #[test]
     fn only_service_accounts_are_known() {

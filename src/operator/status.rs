@@ -1,6 +1,9 @@
 //! Status: built whole, compared with what stands there, and sent only where it differs.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -58,9 +61,56 @@ impl Conditions {
     }
 }
 
+/// The newest status that we wrote of each object, by UID, until the watch shows it. A look that comes in between would
+/// compare with the one before, and write the same again.
+#[derive(Debug, Default)]
+pub struct Told(Mutex<HashMap<String, Answer>>);
+
+#[derive(Debug)]
+struct Answer {
+    revision: u64,
+    status: Option<CredentialStatus>,
+}
+
+impl Told {
+    /// Puts the newest status into an object that the watch showed.
+    pub fn complete(&self, object: &mut Credential) {
+        let Some(uid) = object.uid() else { return };
+        let mut all = self.lock();
+        if let Some(answer) = all.get(&uid) {
+            if answer.revision > revision(object) {
+                object.status.clone_from(&answer.status);
+            } else {
+                all.remove(&uid);
+            }
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.lock().remove(uid);
+    }
+
+    fn learn(&self, answered: Credential) {
+        if let Some(uid) = answered.uid() {
+            let answer = Answer { revision: revision(&answered), status: answered.status };
+            self.lock().insert(uid, answer);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answer>> {
+        self.0.lock().expect("nobody panics with the map in hand")
+    }
+}
+
+fn revision(object: &Credential) -> u64 {
+    object.metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
 /// Writes a status if it differs from the one that was observed. One merge patch, or none.
 pub async fn write(
     client: &Client,
+    told: &Told,
     metrics: &Metrics,
     object: &Arc<Credential>,
     status: &CredentialStatus,
@@ -78,7 +128,8 @@ pub async fn write(
     let api: Api<Credential> = Api::namespaced(client.clone(), &namespace);
     // The UID keeps a late answer from an object of the same name that was made since.
     let patch = json!({"metadata": {"uid": object.meta().uid}, "status": changes});
-    api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    let answered = api.patch_status(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    told.learn(answered);
     probe::passed(Point::StatusAfter, named).await;
     Ok(true)
 }
@@ -112,6 +163,26 @@ mod tests {
         assert_eq!(difference(&before, &now), Some(json!({"b": {"d": 4}, "list": [1, 2], "gone": null})));
         assert_eq!(difference(&now, &now), None);
         assert_eq!(difference(&Value::Null, &now), Some(now));
+    }
+
+    #[test]
+    fn a_status_that_was_told_counts_until_the_watch_shows_it() {
+        let object = |revision: &str, path: &str| {
+            let mut object = Credential::new("a", Default::default());
+            object.metadata.uid = Some("u".into());
+            object.metadata.resource_version = Some(revision.into());
+            object.status = Some(CredentialStatus { path: Some(path.into()), ..Default::default() });
+            object
+        };
+        let path = |told: &Told, mut object: Credential| {
+            told.complete(&mut object);
+            object.status.and_then(|status| status.path).unwrap_or_default()
+        };
+        let told = Told::default();
+        told.learn(object("7", "/told"));
+        assert_eq!(path(&told, object("6", "/before")), "/told");
+        assert_eq!(path(&told, object("8", "/shown")), "/shown");
+        assert_eq!(path(&told, object("6", "/before")), "/before", "it is forgotten once it was shown");
     }
 
     #[test]

@@ -78,26 +78,28 @@ pub async fn secrets(context: Arc<Context>) {
             Ok(watcher::Event::Init) => list.clear(),
             Ok(watcher::Event::InitApply(secret)) => list.push(secret),
             Ok(watcher::Event::InitDone) => {
-                let gone = context.secrets.replace(&list);
-                let first = !context.secrets_listed.send_replace(true);
-                for uid in gone.into_iter().filter_map(|seen| seen.owner_uid) {
-                    wake(&context, &uid);
-                }
-                for secret in std::mem::take(&mut list) {
-                    // At the first list every object is looked at anyway.
-                    if !first {
-                        wake_owner(&context, &secret.metadata);
+                context.secrets.replace(&std::mem::take(&mut list));
+                // At the first list every object is looked at anyway. Later one may have lost its Secret, or the label
+                // that says whose it is; a look at the others costs no request.
+                if context.secrets_listed.send_replace(true) {
+                    for key in context.index.all() {
+                        context.queue.wake(&key, "secrets listed");
                     }
                 }
             }
             Ok(watcher::Event::Apply(secret)) => {
+                let before = context.secrets.known(&secret.metadata).and_then(|seen| seen.owner_uid);
                 if context.secrets.tell(&secret.metadata) {
-                    wake_owner(&context, &secret.metadata);
+                    let now = owner_uid(&secret.metadata);
+                    // Whoever takes off the label that says whose it is leaves nobody to wake but the one before.
+                    for uid in now.iter().chain(before.iter().filter(|before| Some(*before) != now.as_ref())) {
+                        wake(&context, uid);
+                    }
                 }
             }
             Ok(watcher::Event::Delete(secret)) => {
-                if context.secrets.forget(&secret.metadata).is_some() {
-                    wake_owner(&context, &secret.metadata);
+                if let Some(uid) = context.secrets.forget(&secret.metadata).and_then(|seen| seen.owner_uid) {
+                    wake(&context, &uid);
                 }
             }
             Err(error) => tracing::debug!(%error, "the watch of secrets is interrupted and goes on"),
@@ -119,7 +121,10 @@ pub async fn namespaces(context: Arc<Context>) {
                 }
             }
             Ok(watcher::Event::Delete(namespace)) => context.namespaces.forget(&namespace.metadata),
-            Ok(watcher::Event::Init | watcher::Event::InitDone) => {}
+            Ok(watcher::Event::InitDone) => {
+                context.namespaces_listed.send_replace(true);
+            }
+            Ok(watcher::Event::Init) => {}
             Err(error) => tracing::debug!(%error, "the watch of namespaces is interrupted and goes on"),
         }
     }
@@ -173,6 +178,7 @@ impl Context {
         let context = self.clone();
         self.backoffs.forget(uid.as_str());
         self.reasons.forget(uid.as_str());
+        self.told.forget(uid.as_str());
         tokio::spawn(async move {
             let mut waits = backoff();
             loop {
@@ -188,10 +194,8 @@ impl Context {
     }
 }
 
-fn wake_owner(context: &Context, meta: &ObjectMeta) {
-    if let Some(uid) = meta.labels.as_ref().and_then(|labels| labels.get(OWNER_UID)) {
-        wake(context, uid);
-    }
+fn owner_uid(meta: &ObjectMeta) -> Option<String> {
+    meta.labels.as_ref().and_then(|labels| labels.get(OWNER_UID)).cloned()
 }
 
 fn wake(context: &Context, uid: &str) {

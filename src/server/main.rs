@@ -34,7 +34,7 @@ enum Command {
     Version,
 }
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     telemetry::log_panics();
     let line = reference::with_defaults(Arguments::command()).get_matches();
     let arguments = Arguments::from_arg_matches(&line).unwrap_or_else(|error| error.exit());

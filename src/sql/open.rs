@@ -29,11 +29,15 @@ pub enum OpenError {
     )]
     Postgres,
     #[error(
-        "cannot create the directory {} for the store: {source}; create it, or let this process write to the one above it",
+        "cannot create the directory {} for the store: {source}; create it, or let this process write to the one above \
+         it",
         .path.display()
     )]
     Directory { path: PathBuf, source: io::Error },
-    #[error("cannot open the store {}: {source}; let this process read and write that file and its directory", .path.display())]
+    #[error(
+        "cannot open the store {}: {source}; let this process read and write that file and its directory",
+        .path.display()
+    )]
     File { path: PathBuf, source: io::Error },
     #[error(
         "the store {} is in use by {}: only one process may have it; stop that one, or give this one another store",
@@ -50,12 +54,15 @@ pub enum OpenError {
     )]
     Locked { path: PathBuf },
     #[error(
-        "the store {} has schema version {found}, newer than this release, which knows {known}: start the newer release \
-         again, or restore the backup that was made before it",
+        "the store {} has schema version {found}, newer than this release, which knows {known}: start the newer \
+         release again, or restore the backup that was made before it",
         .path.display()
     )]
     NewerSchema { path: PathBuf, found: i64, known: i64 },
-    #[error("{} is not a database: give the path of the store, or move that file away to start an empty one", .path.display())]
+    #[error(
+        "{} is not a database: give the path of the store, or move that file away to start an empty one",
+        .path.display()
+    )]
     NotADatabase { path: PathBuf },
     #[error("{} is the database of another program: give the store a path of its own", .path.display())]
     Foreign { path: PathBuf },
@@ -85,7 +92,7 @@ fn path(url: &str) -> Result<PathBuf, OpenError> {
     if !path.is_absolute() {
         return Err(OpenError::Url("holds no absolute path (mind the third slash)".to_owned()));
     }
-    // As a URL these would mean a query, a fragment or an escape; as a path they would be themselves. Nobody needs them.
+    // In a URL these mean a query, a fragment or an escape; in a path they are themselves. Nobody needs them.
     if let Some(sign) = rest.chars().find(|c| matches!(c, '?' | '#' | '%') || c.is_control()) {
         return Err(OpenError::Url(format!("holds {sign:?} in its path, which is read as a plain path")));
     }

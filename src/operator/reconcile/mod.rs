@@ -33,7 +33,11 @@ pub enum Error {
 /// Looks at an object and brings everything to what it says.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
     let object = match &object.0 {
-        Ok(object) => Arc::new(object.clone()),
+        Ok(object) => {
+            let mut object = object.clone();
+            context.told.complete(&mut object);
+            Arc::new(object)
+        }
         Err(invalid) => {
             // Only an object from before this schema gets here; it has no spec that could be met or blamed by field.
             tracing::warn!(object = invalid.metadata.name.as_deref(), error = %invalid.error, "an object cannot be read");
@@ -83,10 +87,21 @@ pub fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) 
     let wait = match error {
         Error::Hub(hub::Error::Conflict) => Duration::from_millis(50),
         Error::Hub(hub::Error::Fenced(_)) => return Action::await_change(),
+        error if is_away(error) => AWAY,
         _ => context.backoffs.failed(&uid),
     };
     tracing::debug!(object = ?object.meta().name, %error, ?wait, "will be tried again");
     Action::requeue(wait)
+}
+
+/// Whether nobody answered who could: that is not the object's fault, so it is no reason to wait longer each time.
+fn is_away(error: &Error) -> bool {
+    let (Error::Kube(error) | Error::Secret(crate::secret::write::Error::Kube(error))) = error else { return false };
+    match error {
+        kube::Error::HyperError(_) | kube::Error::Service(_) => true,
+        kube::Error::Api(status) => matches!(status.code, 429 | 503 | 504),
+        _ => false,
+    }
 }
 
 async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcome, Error> {
@@ -94,7 +109,9 @@ async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcom
     if object.metadata.deletion_timestamp.is_some() {
         return cleanup::cleanup(object, context).await;
     }
-    let _ = context.secrets_listed.subscribe().wait_for(|listed| *listed).await; // the sender is the context's
+    for listed in [&context.secrets_listed, &context.namespaces_listed] {
+        let _ = listed.subscribe().wait_for(|listed| *listed).await; // the sender is the context's
+    }
     let Some(ns) = context.namespaces.get(&context.client, &namespace).await? else {
         return Ok(Outcome::silent());
     };
@@ -128,7 +145,7 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     }
     let now = context.hub.clock.now();
     let status = outcome.status(object, now);
-    status::write(&context.client, &context.hub.metrics, object, &status).await.or_else(gone)?;
+    status::write(&context.client, &context.told, &context.hub.metrics, object, &status).await.or_else(gone)?;
     for event in outcome.events {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
         if let Err(error) = context.recorder.publish(&event, &reference).await {
@@ -150,6 +167,8 @@ fn is_paused(object: &Credential) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
+/// Between tries while the API server is away.
+const AWAY: Duration = Duration::from_secs(2);
 /// Annotation: nothing is done until it is gone.
 pub const PAUSED: &str = "credsmith.dev/paused";
 /// Annotation: a new value, once for each text.

@@ -68,12 +68,14 @@ pub async fn project(
     };
     let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
     let is_live = |uid: &str| context.index.is_live(uid);
+    let told = object.status.as_ref().and_then(|status| status.current_version.as_ref()?.fingerprint.clone());
     let writer = Writer {
         client: &context.client,
         seen: &context.secrets,
         metrics: &context.hub.metrics,
         namespace: &namespace,
         object_uid: &uid,
+        told: told.as_deref(),
         is_live: &is_live,
     };
     let Some(target) = &plan.target else {

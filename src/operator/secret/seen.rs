@@ -135,6 +135,11 @@ impl SeenSecrets {
         self.lock().get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
+    /// The same by an object's own metadata.
+    pub fn known(&self, meta: &ObjectMeta) -> Option<Seen> {
+        self.lock().get(&key(meta)?).cloned()
+    }
+
     /// Takes what a watch or an answer told, unless something newer is known. Tells whether it was news.
     pub fn tell(&self, meta: &ObjectMeta) -> bool {
         let Some(key) = key(meta) else { return false };
@@ -160,13 +165,9 @@ impl SeenSecrets {
         self.lock().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// Takes a whole list and returns the Secrets that it no longer holds.
-    pub fn replace(&self, list: &[PartialObjectMeta<Secret>]) -> Vec<Seen> {
-        let fresh: HashMap<_, _> =
-            list.iter().filter_map(|item| Some((key(&item.metadata)?, Seen::of(&item.metadata)))).collect();
-        let before = std::mem::replace(&mut *self.lock(), fresh);
-        let all = self.lock();
-        before.into_iter().filter(|(key, _)| !all.contains_key(key)).map(|(_, seen)| seen).collect()
+    /// Takes a whole list.
+    pub fn replace(&self, list: &[PartialObjectMeta<Secret>]) {
+        *self.lock() = list.iter().filter_map(|item| Some((key(&item.metadata)?, Seen::of(&item.metadata)))).collect();
     }
 
     /// The Secrets of a namespace that were written for an object, other than `keep`.

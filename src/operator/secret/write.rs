@@ -53,6 +53,8 @@ pub struct Writer<'a> {
     pub metrics: &'a Metrics,
     pub namespace: &'a str,
     pub object_uid: &'a str,
+    /// The fingerprint that the object's status tells: what was written last.
+    pub told: Option<&'a str>,
     /// Whether an object of that UID still exists.
     pub is_live: &'a (dyn Fn(&str) -> bool + Sync),
 }
@@ -94,10 +96,12 @@ impl Writer<'_> {
     async fn change(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen, adopted: bool) -> Result<Written, Error> {
         match self.whose(seen, desired) {
             Whose::Ours | Whose::OurPredecessors => {
-                let repaired = seen.fingerprint.as_deref() == Some(&desired.fingerprint);
+                // The annotation alone does not tell: a stranger may have taken it off.
+                let wanted = Some(desired.fingerprint.as_str());
+                let repaired = seen.fingerprint.as_deref() == wanted || self.told == wanted;
                 self.apply(plan, desired, seen).await?;
                 Ok(match (&seen.rival, repaired) {
-                    (rival, true) => Written::Repaired { rival: rival.clone().unwrap_or_else(|| "unknown".into()) },
+                    (rival, true) => Written::Repaired { rival: rival.clone().unwrap_or_else(|| "a client that left no name".into()) },
                     (_, false) => Written::Updated,
                 })
             }
@@ -131,7 +135,9 @@ impl Writer<'_> {
 
     fn whose(&self, seen: &Seen, desired: &Desired) -> Whose {
         let controls = |uid: &str| seen.controller.as_deref() == Some(uid);
-        if seen.belongs_to(self.object_uid) || controls(self.object_uid) {
+        // The fingerprint is keyed: where nothing else is left, it proves that the Secret was written for this object.
+        let sealed = seen.controller.is_none() && seen.fingerprint.as_deref() == Some(&desired.fingerprint);
+        if seen.belongs_to(self.object_uid) || controls(self.object_uid) || sealed {
             return Whose::Ours;
         }
         // An object of this path that is gone left it: identity is the path, not the object.

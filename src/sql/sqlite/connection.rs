@@ -1,7 +1,11 @@
 //! Connections and their settings.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::Cell,
+    path::{Path, PathBuf},
+};
 
+use credsmith_core::probe;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use rusqlite_migration::{M, Migrations};
 
@@ -17,6 +21,8 @@ pub struct Site {
     path: PathBuf,
     /// Tells the file from another that was put in its place.
     identity: (u64, u64),
+    /// From how many pages of log on they are moved.
+    long: Cell<i64>,
 }
 
 impl Site {
@@ -36,11 +42,11 @@ impl Site {
             rusqlite_migration::Error::RusqliteError { err, .. } => open_error(path, &err),
             other => OpenError::Other { path: path.to_owned(), what: other.to_string() },
         })?;
-        Ok((Self { path: path.to_owned(), identity }, db))
+        Ok((Self { path: path.to_owned(), identity, long: Cell::new(CHECKPOINT_PAGES) }, db))
     }
 
-    /// Opens the database for writing again. A file that was put in its place meanwhile is not touched: readers would go
-    /// on with the old one, and the log that lies there is not the new one's.
+    /// Opens the database for writing again. A file that was put in its place meanwhile is not touched: readers would
+    /// go on with the old one, and the log that lies there is not the new one's.
     pub fn reopen(&self) -> Result<Connection, String> {
         match files::identity(&self.path) {
             Ok(identity) if identity == self.identity => {}
@@ -63,13 +69,18 @@ impl Site {
         let waiting = db
             .prepare_cached("PRAGMA wal_checkpoint(NOOP)")
             .and_then(|mut statement| statement.query_row([], |row| Ok(row.get::<_, i64>(1)? - row.get::<_, i64>(2)?)));
-        if waiting.is_ok_and(|pages| pages < CHECKPOINT_PAGES) {
+        let Ok(waiting @ CHECKPOINT_PAGES..) = waiting else { return };
+        if waiting < self.long.get() {
             return;
         }
         let done = db.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)");
-        if let Err(error) = done.and_then(|mut statement| statement.query_row([], |_| Ok(()))) {
-            // What is in the log is safe there; the next commits try again.
-            tracing::warn!(%error, "the store's log could not be moved into its database");
+        match done.and_then(|mut statement| statement.query_row([], |_| Ok(()))) {
+            Ok(()) => self.long.set(CHECKPOINT_PAGES),
+            Err(error) => {
+                // What is in the log is safe there. A disk that fails is not asked again with each commit.
+                self.long.set(waiting + CHECKPOINT_PAGES);
+                tracing::warn!(%error, "the store's log could not be moved into its database");
+            }
         }
     }
 }
@@ -95,17 +106,19 @@ fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     let db = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Plans hang on the text of a statement alone. Otherwise SQLite makes the plan anew each time a LIMIT is bound, which
-    // costs ten times the look-up.
+    // Plans hang on the text of a statement alone. Otherwise SQLite makes the plan anew each time a LIMIT is bound,
+    // which costs ten times the look-up.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // Nothing of this program's is ever spilled to a temporary directory, which a container may not have.
-    db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -8192;")?;
+    // No mmap: it makes a look-up in a large store a tenth cheaper, and a disk that fails to read kills the process.
+    db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -4096;")?;
     Ok(db)
 }
 
 /// Settings of a connection that writes. FULL syncs the log with each commit: what was answered survives a power cut.
 fn writes(db: &Connection) -> rusqlite::Result<()> {
-    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    let synchronous = if probe::syncs() { "FULL" } else { "OFF" };
+    db.execute_batch(&format!("PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = ON;"))?;
     // Checkpoints are called for, see [`Site::checkpoint`]; a log that a long reader has let grow is cut again.
     for pragma in ["PRAGMA wal_autocheckpoint = 0", "PRAGMA journal_size_limit = 67108864"] {
         db.query_row(pragma, [], |_| Ok(()))?;

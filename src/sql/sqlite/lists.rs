@@ -1,11 +1,11 @@
 //! Lists of any length, as streams.
 //!
-//! A list is the state at one moment: the numbers of its rows (16 bytes each) are gathered in one statement, and the rows
-//! are fetched a page at a time as the reader asks. Nothing is open between two pages, so a reader that falls asleep
-//! holds neither a connection nor the log of the database, and one that goes away stops the work.
+//! A list is the state at one moment: the numbers of its rows (16 bytes each) are gathered in one statement, and the
+//! rows are fetched a page at a time as the reader asks. Nothing is open between two pages, so a reader that falls
+//! asleep holds neither a connection nor the log of the database, and one that goes away stops the work.
 //!
-//! Why not one statement read to its end? It would keep its snapshot while the slowest client reads, and the log cannot be
-//! cut before the last snapshot goes.
+//! Why not one statement read to its end? It would keep its snapshot while the slowest client reads, and the log cannot
+//! be cut before the last snapshot goes.
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,8 +1,8 @@
 //! The store in one SQLite file, for one process.
 //!
-//! One thread writes ([`writer`]), in groups that share a commit; the write steps themselves stand in [`steps`]. Readers
-//! have connections of their own and see each step that was answered ([`readers`], [`queries`], [`lists`]). A lock
-//! beside the file keeps a second process out ([`lock`]).
+//! One thread writes ([`writer`]), in groups that share a commit; the write steps themselves stand in [`steps`].
+//! Readers have connections of their own and see each step that was answered ([`readers`], [`queries`], [`lists`]). A
+//! lock beside the file keeps a second process out ([`lock`]).
 
 #[macro_use]
 mod rows;
@@ -190,12 +190,14 @@ impl Store for Sqlite {
         self.changes.subscribe()
     }
 
-    /// A tiny read. Where the newest write failed, a tiny write as well: a store that is not ready gets no other, and
-    /// would never find out that its disk has room again.
+    /// A tiny read. Where the newest write failed, a write as well: a store that is not ready gets no other, and would
+    /// never find out that its disk has room again.
     async fn ping(&self) -> Result<(), Error> {
         self.ask("epoch", 1, queries::epoch)?;
         if self.writer.failure().is_some() {
-            self.writer.write("epoch", 1, steps::probe).await?;
+            for largest in [true, false] {
+                self.writer.write("epoch", 1, move |step| steps::try_writing(step, largest)).await?;
+            }
         }
         Ok(())
     }

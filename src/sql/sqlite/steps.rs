@@ -189,9 +189,10 @@ pub fn raise_epoch(step: &mut Step<'_>) -> Result<Epoch, Fault> {
     Ok(Epoch(queries::epoch(step.db)?))
 }
 
-/// Writes for the sake of writing.
-pub fn probe(step: &mut Step<'_>) -> Result<(), Fault> {
-    step.run("UPDATE epoch SET probes = probes + 1", ())?;
+/// Writes for the sake of writing: as much as the largest value takes, or nothing, which gives the room back.
+pub fn try_writing(step: &mut Step<'_>, largest: bool) -> Result<(), Fault> {
+    let bytes = largest.then(|| vec![0_u8; LARGEST]);
+    step.run("UPDATE epoch SET trial = ?1", [bytes])?;
     Ok(())
 }
 
@@ -212,8 +213,8 @@ impl Step<'_> {
         first: Option<&VersionRow>,
     ) -> Result<i64, Fault> {
         self.add(
-            "INSERT INTO credential (id, name, folded, kind, created_ms, newest, newest_number, newest_ms, newest_actor, \
-             versions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO credential (id, name, folded, kind, created_ms, newest, newest_number, newest_ms, \
+             newest_actor, versions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             (
                 id.as_bytes(),
                 name.as_str(),
@@ -312,4 +313,6 @@ fn later(at: Timestamp, newest: Option<&Newest>) -> Result<Timestamp, Fault> {
     at.map_err(|_| Error::Unavailable("the newest version is at the end of time".to_owned()).into())
 }
 
+/// A value of 64 KiB with its parameters and pages.
+const LARGEST: usize = 128 * 1024;
 const UNNAMED_CONFLICT: Error = Error::Conflict { credential: None, newest: None };

@@ -5,7 +5,6 @@ mod faults;
 mod groups;
 mod opening;
 mod plans;
-mod speed;
 
 use std::{
     ops::Deref,

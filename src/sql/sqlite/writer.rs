@@ -1,7 +1,7 @@
 //! One thread writes. It takes what waits, commits it in one transaction, answers, and takes what has come meanwhile.
 //!
-//! A commit costs a sync of the disk, whatever the number of steps in it; so all who wait share one. There is no timer: a
-//! single writer never waits for company, and a crowd finds itself together because the sync before took its time.
+//! A commit costs a sync of the disk, whatever the number of steps in it; so all who wait share one. There is no timer:
+//! a single writer never waits for company, and a crowd finds itself together because the sync before took its time.
 //!
 //! Why not a pool of connections? SQLite has one writer at a time anyway, and a connection that waits for the lock of
 //! another spends more than the write costs.
@@ -15,7 +15,11 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use credsmith_core::{domain::CredentialName, store::Error};
+use credsmith_core::{
+    domain::CredentialName,
+    probe::{self, Point},
+    store::Error,
+};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{broadcast, oneshot};
 
@@ -129,6 +133,7 @@ impl Thread {
         let mut changed = Vec::new();
         let outcome = self.commit(&mut group, &mut changed);
         self.note(&outcome, group.len());
+        probe::reached(if outcome.is_ok() { Point::Committed } else { Point::Lost }, || spelled(&changed));
         if outcome.is_ok() {
             for name in changed {
                 let _ = self.changes.send(name); // nobody listening is fine
@@ -209,9 +214,15 @@ fn in_transaction(
             chain.rewind(end);
             changed.truncate(names);
         }
+        probe::reached(Point::StepOpen, || spelled(&changed[names..]));
         run(db, "RELEASE step").map_err(told)?;
     }
     run(db, "COMMIT").map_err(told)
+}
+
+/// Names as the probe tells them.
+fn spelled(names: &[CredentialName]) -> String {
+    names.iter().map(CredentialName::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {

@@ -1,5 +1,5 @@
--- The whole schema of the store. Columns that no code fills yet are here already, so that later releases need no rebuild
--- of large tables. An applied migration is never edited: what changes gets a file of its own.
+-- The whole schema of the store. Columns that no code fills yet are here already, so that later releases need no
+-- rebuild of large tables. An applied migration is never edited: what changes gets a file of its own.
 --
 -- Times are milliseconds since 1970 in UTC. Identifiers are the 16 bytes of a UUID. What is secret is sealed before it
 -- comes here; every other column may be read by whoever has the file.
@@ -25,8 +25,8 @@ CREATE TABLE credential (
     owner_object     TEXT,                                  -- UID of the live Credential
     owner_name       TEXT,                                  -- its namespace/name, for messages
     owner_api_writes TEXT,
-    -- The newest version, so that a look-up or a find needs no GROUP BY over history. No foreign key: it would make every
-    -- delete of a version search this table. Readers check that the version is there.
+    -- The newest version, so that a look-up or a find needs no GROUP BY over history. No foreign key: it would make
+    -- every delete of a version search this table. Readers check that the version is there.
     newest           BLOB    CHECK (length(newest) = 16),
     newest_number    INTEGER,
     newest_ms        INTEGER,
@@ -187,12 +187,12 @@ CREATE TABLE audit (
     hash     BLOB    NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
 
--- One row. `number` fences whoever reconciles; `opened` counts the processes that opened the store and names their audit
--- chains; `probes` is written to find out whether writing works again.
+-- One row. `number` fences whoever reconciles; `opened` counts the processes that opened the store and names their
+-- audit chains; `trial` is written to find out whether writing works again.
 CREATE TABLE epoch (
     row    INTEGER PRIMARY KEY CHECK (row = 1),
     number INTEGER NOT NULL DEFAULT 0,
     opened INTEGER NOT NULL DEFAULT 0,
-    probes INTEGER NOT NULL DEFAULT 0
+    trial  BLOB
 ) STRICT;
 INSERT INTO epoch (row) VALUES (1);

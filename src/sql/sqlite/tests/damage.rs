@@ -15,7 +15,8 @@ async fn a_damaged_credential_is_named_and_its_neighbour_is_not_touched() {
         (
             "SET name = 'a b'",
             ID,
-            "name is none: the name holds ' ' at position 2: only letters, digits and - _ / . : , ( ) [ ] + may stand in a name",
+            "name is none: the name holds ' ' at position 2: only letters, digits and - _ / . : , ( ) [ ] + may stand \
+             in a name",
         ),
         ("SET name = '/other'", ID, "folded is not the name in lower case"),
         ("SET name = CAST(x'2f61ff' AS TEXT)", ID, "name is not UTF-8"),
@@ -126,8 +127,8 @@ async fn other_tables_tell_their_damage_too() {
     assert_eq!(corrupt(store.audit(1).await, "audit"), wanted);
 }
 
-/// Bytes of the file flipped one at a time: whatever SQLite makes of them, nobody panics, and the store either opens and
-/// answers or says what is wrong.
+/// Bytes of the file flipped one at a time: whatever SQLite makes of them, nobody panics, and the store either opens
+/// and answers or says what is wrong.
 #[tokio::test]
 async fn a_flipped_byte_of_the_file_is_no_panic() {
     let store = Scratch::new();

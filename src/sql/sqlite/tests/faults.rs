@@ -25,6 +25,7 @@ async fn a_full_disk_refuses_writes_and_loses_nothing() {
     assert!(changes.try_recv().is_err(), "a lost step was told");
     assert_eq!(store.find(Pattern::below("/x")).count().await, 0);
     assert_eq!(store.version(before.id).await.unwrap().as_ref(), Some(&before));
+    assert_eq!(why(store.ping().await), full);
     assert_eq!(store.store.writer.failure().as_deref(), Some(full));
 
     pages(&store, 1 << 20).await;

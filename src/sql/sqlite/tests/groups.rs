@@ -105,7 +105,8 @@ async fn the_audit_trail_is_bounded() {
     written(&*store, "/a").await;
     let store = store.damaged(
         "INSERT INTO audit SELECT NULL, 'x', value, 0, 'operator', 'set', '/x', '', zeroblob(32) \
-         FROM (WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 100998) SELECT value FROM n)",
+         FROM (WITH RECURSIVE n (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n LIMIT 100998) \
+         SELECT value FROM n)",
     );
     let lines = || store.store.points.with(|db| db.query_one("SELECT count(*) FROM audit", [], |row| row.get(0)));
     assert_eq!(lines(), Ok(100_999));

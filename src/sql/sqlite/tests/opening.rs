@@ -145,8 +145,8 @@ fn what_cannot_be_made_is_named() {
     assert_eq!(
         open(&format!("sqlite://{}", below.display())).unwrap_err().to_string(),
         format!(
-            "cannot create the directory {} for the store: not a directory; create it, or let this process write to the \
-             one above it",
+            "cannot create the directory {} for the store: not a directory; create it, or let this process write to \
+             the one above it",
             directory.join("file").display()
         )
     );

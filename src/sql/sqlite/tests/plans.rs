@@ -68,6 +68,23 @@ fn what_later_releases_ask_has_its_index() {
     }
 }
 
+#[tokio::test]
+async fn what_belongs_to_a_credential_goes_with_its_row() {
+    let store = Scratch::new();
+    let (gone, kept) = (written(&*store, "/a").await, written(&*store, "/b").await);
+
+    let purge = store
+        .store
+        .writer
+        .write("credential", "/a", |step| Ok(step.db.execute("DELETE FROM credential WHERE folded = '/a'", [])?));
+    assert_eq!(purge.await.unwrap(), 1);
+
+    assert_eq!(store.version(gone.id).await.unwrap(), None);
+    assert_eq!(store.version(kept.id).await.unwrap(), Some(kept));
+    let versions = |db: &Connection| db.query_one("SELECT count(*) FROM version", [], |row| row.get(0));
+    assert_eq!(store.store.points.with(versions), Ok(1));
+}
+
 fn plan(store: &Scratch, sql: &str) -> Vec<String> {
     store.store.points.with(|db| {
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -1,0 +1,22 @@
+//! The operator against a real API server: what people apply, and what they see then.
+//!
+//! One control plane and one operator process serve all of these tests, and each has a namespace of its own ([`scene`]).
+//! What deletes the definition, stops the operator or counts its looks has a control plane of its own.
+
+mod api_writes;
+mod bad_rows;
+mod conflicts;
+mod deletion;
+mod inheritance;
+mod looks;
+mod many_bad_objects;
+mod ownership;
+mod refusals;
+mod rotation;
+pub mod scene;
+mod schema;
+mod sources;
+mod startup;
+mod target;
+mod types;
+mod walk;
