@@ -6,6 +6,8 @@ CARGO ?= cargo
 HARNESS = $(CARGO) run --quiet --package credsmith-harness --bin harness --
 # The operator runs as a process beside the harness: both are built first, with progress shown.
 BUILD = $(CARGO) build --locked --package credsmith --package credsmith-harness
+# For the kill test: a build of its own, which tells the harness what it is about to do.
+BUILD_PROBE = $(CARGO) build --locked --features probe --bin credsmith-probe
 
 .PHONY: help demo test lint generate drift torture up env down clean
 
@@ -18,12 +20,14 @@ demo: ## watch the main job happen against a real Kubernetes API server (CONTEXT
 
 test: ## run every test, the real API server included
 	@$(BUILD)
+	@$(BUILD_PROBE)
 	@$(HARNESS) tools
 	@$(CARGO) test --locked --workspace
 
 lint: ## formatting, clippy, and the ban on a second TLS stack
 	@$(CARGO) fmt --all --check
 	@$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	@$(CARGO) clippy --locked --features probe --bin credsmith-probe -- -D warnings
 	@! $(CARGO) tree --locked --workspace --prefix none --edges normal,build | grep -E '^(ring|openssl-sys) '
 
 generate: ## write again what is generated and checked in: crds/, docs/configuration.md, docs/metrics.md
@@ -37,6 +41,7 @@ drift: ## edit thousands of Secrets behind the operator's back and count the rep
 
 torture: ## kill the operator under load, again and again, and look for anything lost (KILLS=200, CONTROL=nofsync)
 	@$(BUILD)
+	@$(BUILD_PROBE)
 	@$(HARNESS) torture --kills $(or $(KILLS),200) $(if $(CONTROL),--control $(CONTROL))
 
 up: ## start a control plane and the operator, to play with

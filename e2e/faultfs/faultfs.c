@@ -15,7 +15,8 @@
  * short is left out: its change was not made yet.
  *
  * FAULTFS_CONTROL names a file with lines such as `write 28` or `sync 5`: while one stands there, that sort of call
- * fails with that error (28 is ENOSPC, 5 is EIO), and a sync that fails keeps nothing.
+ * fails with that error (28 is ENOSPC, 5 is EIO), and a sync that fails keeps nothing. While `hold 1` stands there, the
+ * next sync stays where it is until SIGKILL, and leaves the file `held` in FAULTFS_UNDO.
  *
  * Only what std and SQLite call is watched; a descriptor that was duplicated, a map that is written to and
  * copy_file_range would slip through.
@@ -408,6 +409,17 @@ int ftruncate(int fd, off_t length)
 	return ftruncate64(fd, length);
 }
 
+/* What is to be synced was written by now, and will not be synced. */
+static void stay(void)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/held", undo);
+	real_close(real_open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	for (;;)
+		pause();
+}
+
 static int sync_with(int fd, int (*real)(int))
 {
 	int done = -1;
@@ -415,6 +427,8 @@ static int sync_with(int fd, int (*real)(int))
 	if (!stands_for(fd))
 		return real(fd);
 	pthread_mutex_lock(&turn);
+	if (fails("hold"))
+		stay();
 	/* In this order: what SIGKILL finds half synced is not synced. */
 	if (!fails("sync") && (done = real(fd)) == 0) {
 		if (stands_for(fd) == DIRECTORY)

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::Timestamp;
 
 use self::{population::Population, run::Run};
 pub use self::{
@@ -22,7 +21,7 @@ use crate::{
     cluster::Cluster,
     control_plane::Options as PlaneOptions,
     operator::{OperatorOptions, OperatorProcess},
-    requests::{Log, Needless},
+    requests::{Log, Needless, now},
     state,
     tools::say,
 };
@@ -63,23 +62,24 @@ pub async fn run(options: &Options) -> Result<Report> {
     operator.ready().await?;
     let mut log = Log::of(cluster.own().context("a control plane of its own")?);
 
-    let from = Timestamp::now();
+    let from = now();
     let population = Population::make(&cluster, &operator, options.secrets).await?;
     log.wait_for_quiet().await?;
     let first_sync = FirstSync::of(&population, &log.since(from)?);
     say(&format!("{first_sync}: {:?}; editing", first_sync.requests));
 
     let mut run = Run::begin(cluster.client()?, operator, &population.keys).await?;
-    let from = Timestamp::now();
+    let from = now();
     run.edit(&population.keys).await?;
     let (repaired, slowest, mut faults) = run.judge();
     run.hear_the_events(&mut faults).await?;
 
     let touched = run.touched();
+    say(&format!("slowest repairs: {:.2?}", run.slowest_of_each()));
     say(&format!("{repaired} of {} repaired; counting requests for {:?}", touched.len(), options.quiet));
     // No condition ends this wait: that nothing happens is what is measured.
     tokio::time::sleep(options.quiet).await;
-    let until = Timestamp::now();
+    let until = now();
     let control = run.plant_a_request(&population.keys, &mut log).await?;
     let requests = log.since(from)?;
     let needless = Needless::among(requests.iter().filter(|request| request.at < until), &touched);

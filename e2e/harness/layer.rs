@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use aws_lc_rs::digest;
-use rustix::io::Errno;
+pub use rustix::io::Errno;
 use tokio::process::Command;
 
 use crate::{exec, state};
@@ -73,13 +73,20 @@ impl FileLayer {
             Call::Write => "write",
             Call::Sync => "sync",
         };
-        // Renamed into place, so that nobody reads half of it.
-        let made = self.control.with_added_extension("new");
-        fs::write(&made, format!("{word} {}\n", error.raw_os_error()))?;
-        Ok(fs::rename(made, &self.control)?)
+        self.order(&format!("{word} {}\n", error.raw_os_error()))
     }
 
-    /// Lets nothing fail any more.
+    /// Holds whoever syncs next, until SIGKILL.
+    pub fn hold_sync(&self) -> Result<()> {
+        self.order("hold 1\n")
+    }
+
+    /// Whether somebody is held: what it wrote is written, and not synced.
+    pub fn is_holding(&self) -> bool {
+        self.undo.join("held").exists()
+    }
+
+    /// Lets nothing fail and nobody be held any more.
     pub fn heal(&self) -> Result<()> {
         match fs::remove_file(&self.control) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
@@ -110,6 +117,13 @@ impl FileLayer {
             fs::remove_file(entry?.path())?;
         }
         Ok(dropped)
+    }
+
+    fn order(&self, line: &str) -> Result<()> {
+        // Renamed into place, so that nobody reads half of it.
+        let made = self.control.with_added_extension("new");
+        fs::write(&made, line)?;
+        Ok(fs::rename(made, &self.control)?)
     }
 
     fn names_back(&self) -> Result<usize> {

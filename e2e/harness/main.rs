@@ -94,6 +94,7 @@ async fn torture(kills: u16, control: Option<Control>, seed: Option<u64>) -> Res
     eprintln!("torture: --seed {seed}");
     let without_sync = matches!(control, Some(Control::Nofsync));
     let report = torture::torture(&torture::Options { kills: kills.into(), without_sync, seed }).await?;
+    eprintln!("torture: {}", report.beside());
     println!("{report}");
     if report.is_good() {
         return Ok(());

@@ -25,7 +25,12 @@ pub struct Namespace {
 impl Namespace {
     /// Makes the namespace `PREFIX-RANDOM` and waits for its default ServiceAccount.
     pub async fn fresh(cluster: &Cluster, prefix: &str) -> Result<Self> {
-        let name = format!("{prefix}-{}", random_hex(4));
+        Self::named(cluster, &format!("{prefix}-{}", random_hex(4))).await
+    }
+
+    /// The same by its whole name, for a test that makes one again.
+    pub async fn named(cluster: &Cluster, name: &str) -> Result<Self> {
+        let name = name.to_owned();
         let client = cluster.client()?;
         let labels = [(MADE_BY.0.to_owned(), MADE_BY.1.to_owned())].into();
         let metadata = ObjectMeta { name: Some(name.clone()), labels: Some(labels), ..Default::default() };

@@ -149,6 +149,12 @@ impl Log {
     }
 }
 
+/// This machine's time, which the audit log is written in.
+#[expect(clippy::disallowed_methods, reason = "the API server does not ask our clock either")]
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 /// The user name of the operator's ServiceAccount.
 pub const OPERATOR: &str = "system:serviceaccount:credsmith-system:credsmith";
 /// What is asked about callers of the front; it is about no object.

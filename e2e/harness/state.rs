@@ -6,6 +6,10 @@ use std::{
     io::Write as _,
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, anyhow};
@@ -49,6 +53,7 @@ impl StateDir {
         make(&path)?;
         let lock = File::create(path.join("lock"))?;
         lock.lock()?;
+        MADE.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
         Ok(Self { path, left: false, lock: Some(lock) })
     }
 
@@ -83,10 +88,25 @@ impl StateDir {
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if !self.left && !std::thread::panicking() {
+        if KEPT.load(Ordering::Relaxed) {
+            // With its lock, so that no other run sweeps it away while somebody here reads it.
+            LEFT.lock().unwrap_or_else(PoisonError::into_inner).extend(self.lock.take());
+        } else if !self.left && !std::thread::panicking() {
             fs::remove_dir_all(&self.path).ok();
         }
     }
+}
+
+/// From now on no temporary directory of this process goes before the process does: somebody wants to read them all at the
+/// end. The next run sweeps them away.
+pub fn keep_until_the_end() {
+    KEPT.store(true, Ordering::Relaxed);
+}
+
+/// The temporary directories that this process made, those that are gone left out.
+pub fn of_this_process() -> Vec<PathBuf> {
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    made.iter().filter(|path| path.exists()).cloned().collect()
 }
 
 /// Makes a directory and those above it, open to its owner alone.
@@ -133,3 +153,7 @@ fn sweep(runs: &Path) {
 }
 
 const TEMPORARY: &str = "test-";
+static KEPT: AtomicBool = AtomicBool::new(false);
+static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+/// The locks of directories whose owners are gone.
+static LEFT: Mutex<Vec<File>> = Mutex::new(Vec::new());

@@ -24,18 +24,14 @@ use anyhow::{Context, Result, bail};
 
 use self::{
     dice::Dice,
-    journal::{Entry, Parts},
+    journal::Parts,
     kills::{Hit, Life, Plan, Recovery, Victim},
     store::Stored,
     verdict::{Verdict, judge, missing},
     world::World,
 };
 use crate::{
-    cluster::Cluster,
-    control_plane::Options as ControlPlaneOptions,
-    front::Front,
-    operator::built_beside,
-    state,
+    cluster::Cluster, control_plane::Options as ControlPlaneOptions, front::Front, operator::built_beside, state,
     tools::say,
 };
 
@@ -57,6 +53,8 @@ pub struct Report {
     before_status: usize,
     unsynced: usize,
     without_sync: bool,
+    /// Changes of files that were lost because they were not synced.
+    dropped: usize,
     slowest: Recovery,
     verdict: Verdict,
     /// Answers of the API that the load did not expect.
@@ -73,7 +71,7 @@ pub async fn torture(options: &Options) -> Result<Report> {
     let cluster = Cluster::start(ControlPlaneOptions::default()).await?;
     cluster.install_chart().await?;
     let dir = cluster.fresh_dir("torture")?;
-    let report = Run::begin(&cluster, program, dir.clone(), options).await?.to_its_end().await;
+    let report = Run::begin(&cluster, program, dir.clone(), options).await?.finish().await;
     if !report.as_ref().is_ok_and(Report::is_good) {
         let kept = state::cache()?.join("torture-failed");
         fs::remove_dir_all(&kept).ok();
@@ -97,11 +95,16 @@ impl Report {
     pub fn findings(&self) -> Vec<String> {
         let Verdict { lost, duplicated, half_written, .. } = &self.verdict;
         let named = [("lost", lost), ("duplicated", duplicated), ("half-written", half_written)];
-        let found = named.into_iter().flat_map(|(what, found)| {
-            found.iter().take(10).map(move |one| format!("{what}: {one}"))
-        });
+        let found =
+            named.into_iter().flat_map(|(what, found)| found.iter().take(10).map(move |one| format!("{what}: {one}")));
         let odd = self.odd.iter().take(10).map(|(answer, count)| format!("unexpected, {count} times: {answer}"));
         found.chain(odd).collect()
+    }
+
+    /// What a reader of the numbers may want to know beside.
+    pub fn beside(&self) -> String {
+        let (dropped, ready) = (self.dropped, self.slowest.ready.as_secs_f32());
+        format!("{dropped} changes of files were not synced and dropped; ready again after {ready:.1} s at most")
     }
 
     /// How long the slowest operator took until it was ready, and until all objects had converged.
@@ -160,6 +163,7 @@ impl<'a> Run<'a> {
             before_status: 0,
             unsynced: 0,
             without_sync: options.without_sync,
+            dropped: 0,
             slowest: Recovery::default(),
             verdict: Verdict::default(),
             odd: BTreeMap::new(),
@@ -167,7 +171,7 @@ impl<'a> Run<'a> {
         Ok(Self { cluster, victim, world, token, dice, report, plans })
     }
 
-    async fn to_its_end(mut self) -> Result<Report> {
+    async fn finish(mut self) -> Result<Report> {
         let (began, plans) = (Instant::now(), std::mem::take(&mut self.plans));
         let mut load = load::begin(&self.world, &mut self.dice);
         for (number, plan) in plans.iter().enumerate() {
@@ -175,11 +179,16 @@ impl<'a> Run<'a> {
             self.report.in_step += usize::from(hit.in_step);
             self.report.before_status += usize::from(hit.before_status);
             if plan.unsynced {
-                self.victim.drop_unsynced()?;
+                self.report.dropped += self.victim.drop_unsynced()?.changes;
                 self.report.unsynced += 1;
             }
             if (number + 1) % 10 == 0 {
-                say(&format!("torture: {} of {} kills after {:.0} s", number + 1, plans.len(), began.elapsed().as_secs_f32()));
+                say(&format!(
+                    "torture: {} of {} kills after {:.0} s",
+                    number + 1,
+                    plans.len(),
+                    began.elapsed().as_secs_f32()
+                ));
             }
         }
         self.last_look(&mut load).await?;
@@ -216,7 +225,12 @@ impl<'a> Run<'a> {
         if !self.report.without_sync {
             recovered(&life, &self.world, self.report.kills, &mut self.report).await?;
         }
-        load.shutdown().await;
+        self.world.over.send_replace(true);
+        self.world.open.send_replace(true);
+        while load.join_next().await.is_some() {}
+        if !self.report.without_sync {
+            life.converged(&self.world).await?;
+        }
         let stored = store::read(&store, &key).await?;
         self.report.verdict = judge(&self.world.journal.since(0), &stored);
         if !self.report.without_sync {
@@ -250,7 +264,7 @@ async fn shown_otherwise(front: &Front, stored: &[Stored]) -> Result<Vec<String>
         let shown = answer.json()?["data"].as_array().cloned().unwrap_or_default();
         let shown: BTreeMap<String, Parts> = shown
             .iter()
-            .map(|version| (version["id"].as_str().unwrap_or_default().to_owned(), load::parts(version)))
+            .map(|version| (version["id"].as_str().unwrap_or_default().to_owned(), journal::parts(version)))
             .collect();
         let held: BTreeMap<_, _> = live()
             .filter(|version| version.path == path)

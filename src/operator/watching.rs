@@ -225,7 +225,7 @@ fn drop_fields(object: &mut Credential) {
 
 /// Waits between attempts: soon at first, never longer than a few seconds, so that everything goes on at once when the
 /// API server is back. They grow until there was no error for a while, since a watch that fails at once begins well.
-pub fn backoff() -> impl Backoff + Unpin {
+pub fn backoff() -> impl Backoff {
     ResetTimerBackoff::new(Waits { next: SHORTEST_WAIT }, CALM)
 }
 

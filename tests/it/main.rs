@@ -2,6 +2,10 @@
 
 mod app;
 mod credhub;
+mod disk;
+mod drift;
 mod guards;
 mod house;
+mod outage;
 mod plain;
+mod torture;

@@ -88,13 +88,12 @@ impl Kind {
         let part = first_key(&secret)?;
         match self {
             Self::Label => {
-                let labels = secret.labels_mut();
-                if nth % 3 != 1 {
-                    labels.remove("credsmith.dev/managed");
-                }
-                if nth % 3 != 0 {
-                    labels.remove("credsmith.dev/owner-uid");
-                }
+                let gone: &[_] = match nth % 3 {
+                    0 => &[MANAGED],
+                    1 => &[OWNER_UID],
+                    _ => &[MANAGED, OWNER_UID],
+                };
+                secret.labels_mut().retain(|label, _| !gone.contains(&label.as_str()));
             }
             Self::DroppedKey => {
                 secret.data.get_or_insert_default().remove(&part);
@@ -119,7 +118,7 @@ pub fn is_right(now: &Secret, before: &Secret) -> bool {
         && now.labels() == before.labels()
         && now.annotations() == before.annotations()
         && now.owner_references() == before.owner_references();
-    let Some(uid) = now.labels().get("credsmith.dev/owner-uid") else { return false };
+    let Some(uid) = now.labels().get(OWNER_UID) else { return false };
     let ours = format!("credsmith/{}", uid.get(..8).unwrap_or(uid));
     let keys: BTreeSet<_> = now.data.iter().flatten().map(|(key, _)| format!("f:{key}")).collect();
     let (mine, others): (Vec<_>, Vec<_>) =
@@ -137,4 +136,6 @@ fn first_key(secret: &Secret) -> Result<String> {
     key.context("a Secret without a key")
 }
 
+const MANAGED: &str = "credsmith.dev/managed";
+const OWNER_UID: &str = "credsmith.dev/owner-uid";
 const STRANGE: &[u8] = b"what a stranger wrote";

@@ -1,7 +1,7 @@
 //! The edits of a run, and what becomes of them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,7 @@ use crate::{
     follow::Followed,
     kubeconfig,
     operator::OperatorProcess,
-    requests::{Key, Log},
+    requests::{Key, Log, now},
     wait::eventually,
 };
 
@@ -91,6 +91,16 @@ impl Run {
         repaired.then(|| now.at.saturating_duration_since(edit.answered))
     }
 
+    /// The slowest repair of each sort, for people.
+    pub fn slowest_of_each(&self) -> BTreeMap<Kind, Duration> {
+        let mut slowest = BTreeMap::new();
+        for edit in &self.edits {
+            let most: &mut Duration = slowest.entry(edit.kind).or_default();
+            *most = self.repair(edit).map_or(*most, |took| took.max(*most));
+        }
+        slowest
+    }
+
     /// How many were repaired, the slowest repair, and which were not.
     pub fn judge(&self) -> (usize, Duration, Vec<String>) {
         let (mut repaired, mut slowest, mut faults) = (0, Duration::ZERO, Vec::new());
@@ -137,7 +147,7 @@ impl Run {
         let key = keys.iter().find(|key| self.edits.iter().all(|edit| edit.key != **key));
         let (namespace, name) = key.context("every Secret was edited")?;
         let account = Client::try_from(kubeconfig::config(&self.operator.dir().join("kubeconfig")).await?)?;
-        let at = Timestamp::now();
+        let at = now();
         Api::<Secret>::namespaced(account, namespace).get_metadata(name).await?;
         // It is the last: once it is in the log, so is everything before.
         let there = |log: &mut Log| -> Result<bool> {

@@ -11,6 +11,7 @@ use std::{
 use anyhow::Result;
 use aws_lc_rs::digest;
 use serde::Serialize;
+use serde_json::Value;
 
 /// The parts of a value by the names that stand in a Secret, each as its hash.
 pub type Parts = BTreeMap<String, String>;
@@ -95,4 +96,19 @@ impl Journal {
 pub fn hashed(part: impl AsRef<[u8]>) -> String {
     let hash = digest::digest(&digest::SHA256, part.as_ref());
     hash.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The parts of a version as the API shows it, hashed, by the names that they have in a Secret.
+pub fn parts(version: &Value) -> Parts {
+    let text = |value: &Value| value.as_str().map_or_else(|| hashed(value.to_string()), hashed);
+    let value = &version["value"];
+    match version["type"].as_str().unwrap_or_default() {
+        "password" => [("password".to_owned(), text(value))].into(),
+        "user" => {
+            let names = [("username", "username"), ("password", "password"), ("password-hash", "password_hash")];
+            let parts = names.into_iter().filter(|(_, theirs)| !value[theirs].is_null());
+            parts.map(|(ours, theirs)| (ours.to_owned(), text(&value[theirs]))).collect()
+        }
+        _ => [("value".to_owned(), text(value))].into(),
+    }
 }

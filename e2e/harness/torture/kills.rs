@@ -13,7 +13,7 @@ use super::{dice::Dice, world::World};
 use crate::{
     cluster::Cluster,
     front::Front,
-    layer::FileLayer,
+    layer::{Dropped, FileLayer},
     operator::{OperatorOptions, OperatorProcess},
     points::{Points, Told},
     wait::eventually,
@@ -24,6 +24,8 @@ use crate::{
 pub enum Aim {
     /// A step of the store that is done and not committed.
     OpenStep,
+    /// The commit of one, which is written and not synced: on the file layer only.
+    Sync,
     /// An object whose version is committed and whose status is not written.
     BeforeStatus,
     /// Wherever it happens to be.
@@ -53,7 +55,8 @@ pub struct Recovery {
     pub converged: Duration,
 }
 
-/// As many plans, mixed: two fifths each way, the rest anywhere; a quarter of them on the layer, or all.
+/// As many plans, mixed: two fifths inside a step and two before a status, the rest anywhere; a quarter of them on the
+/// layer, or all, where nothing is ever synced.
 pub fn plans(kills: usize, all_unsynced: bool, dice: &mut Dice) -> Vec<Plan> {
     let share = (kills * 2).div_ceil(5);
     let aim = |at: usize| match at {
@@ -65,7 +68,11 @@ pub fn plans(kills: usize, all_unsynced: bool, dice: &mut Dice) -> Vec<Plan> {
     let mut unsynced: Vec<_> = (0..kills).map(|at| all_unsynced || at < kills.div_ceil(4)).collect();
     dice.shuffle(&mut aims);
     dice.shuffle(&mut unsynced);
-    aims.into_iter().zip(unsynced).map(|(aim, unsynced)| Plan { aim, unsynced }).collect()
+    let mut plan = |(aim, unsynced)| match aim {
+        Aim::OpenStep if unsynced && !all_unsynced && dice.percent(70) => Plan { aim: Aim::Sync, unsynced },
+        aim => Plan { aim, unsynced },
+    };
+    aims.into_iter().zip(unsynced).map(&mut plan).collect()
 }
 
 /// The operator that is killed: one store, and a process with the layer or without it.
@@ -85,6 +92,7 @@ pub struct Victim<'a> {
 pub struct Life<'a> {
     operator: &'a OperatorProcess,
     points: Points,
+    layer: &'a FileLayer,
     pub front: Front,
     pub ready: Duration,
     started: Instant,
@@ -135,21 +143,18 @@ impl<'a> Victim<'a> {
             front.get("/info").await?;
             Ok(Some(front))
         });
-        Ok(Life { front: front.await?, operator, points, ready, started })
+        Ok(Life { front: front.await?, operator, points, layer: &self.layer, ready, started })
     }
 
     /// After a kill: the power is cut as well.
-    pub fn drop_unsynced(&self) -> Result<()> {
-        let dropped = self.layer.drop_unsynced()?;
-        tracing::debug!(?dropped, "what was not synced is gone");
-        Ok(())
+    pub fn drop_unsynced(&self) -> Result<Dropped> {
+        self.layer.heal()?;
+        self.layer.drop_unsynced()
     }
 
     fn env(&self, pipes: &Path, unsynced: bool) -> Vec<(String, String)> {
-        let mut env = vec![
-            Points::env(pipes),
-            ("CREDSMITH_STORE".to_owned(), format!("sqlite://{}", self.store().display())),
-        ];
+        let mut env =
+            vec![Points::env(pipes), ("CREDSMITH_STORE".to_owned(), format!("sqlite://{}", self.store().display()))];
         if !self.syncs {
             env.push(("CREDSMITH_PROBE_SYNC".into(), "off".into()));
         }
@@ -171,13 +176,18 @@ impl Life<'_> {
     /// Lets the load run for a while, kills the process where the aim is, and says what it hit.
     pub async fn kill(mut self, aim: Aim, world: &Arc<World>, dice: &mut Dice) -> Result<Hit> {
         let first = self.points.count();
-        let run_up = if aim == Aim::Anywhere { 20 + dice.below(200) } else { 10 + dice.below(60) };
+        let run_up = if aim == Aim::Anywhere { 20 + dice.below(400) } else { 10 + dice.below(200) };
         self.points.until(PATIENCE, |told| told.points >= first + run_up).await;
         let turn = 1 + dice.below(6);
         match aim {
             Aim::OpenStep => {
                 self.points.hold("store.open", turn)?;
                 self.points.until(PATIENCE, |told| told.held && told.open > 0).await;
+            }
+            Aim::Sync => {
+                self.layer.hold_sync()?;
+                let held = eventually("a sync", PATIENCE, async || Ok(self.layer.is_holding().then_some(())));
+                held.await.ok(); // where nobody syncs, nothing was to be synced
             }
             Aim::BeforeStatus => {
                 self.points.hold("status.before", turn)?;

@@ -1,6 +1,6 @@
 //! The load: clients of the API with paths of their own, and hands that touch objects.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Secret;
@@ -13,16 +13,17 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     dice::Dice,
-    journal::{Entry, Parts, hashed},
+    journal::{Entry, hashed, parts},
     world::{Kind, Wanted, World},
 };
 use crate::front::{Answer, Front};
 
-/// Begins the load. It ends when the set is dropped.
+/// Begins the load. Each part of it ends when it is over and what it has begun is answered.
 pub fn begin(world: &Arc<World>, dice: &mut Dice) -> JoinSet<()> {
     let mut load = JoinSet::new();
     for client in 0..CLIENTS {
-        let (client, mut dice) = (Client { world: world.clone(), front: world.front.subscribe() }, (client, dice.split()));
+        let (client, mut dice) =
+            (Client { world: world.clone(), front: world.front.subscribe() }, (client, dice.split()));
         load.spawn(async move { client.run(dice.0, &mut dice.1).await });
     }
     for hand in 0..HANDS {
@@ -41,7 +42,7 @@ struct Client {
 
 impl Client {
     async fn run(mut self, number: usize, dice: &mut Dice) {
-        loop {
+        while !*self.world.over.borrow() {
             let at = dice.below(PATHS);
             let path = self.world.path(&format!("free-{number}-{at}"));
             let kind = ["value", "json", "password", "user"][at % 4];
@@ -126,7 +127,7 @@ impl Client {
     }
 
     /// Counts an answer that promises nothing. 503 and 409 say so themselves.
-    fn odd<T>(&self, what: &str, answer: &Answer) -> Option<T> {
+    fn odd(&self, what: &str, answer: &Answer) -> Option<String> {
         if !matches!(answer.status, 503 | 409) {
             let mut odd = self.world.odd.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             *odd.entry(format!("{what}: {answer}")).or_default() += 1;
@@ -145,6 +146,9 @@ impl Hand {
     async fn run(&mut self, dice: &mut Dice) {
         loop {
             let _ = self.client.world.open.subscribe().wait_for(|open| *open).await; // the world outlives the load
+            if *self.client.world.over.borrow() {
+                return;
+            }
             let (name, kind) = self.names[dice.below(self.names.len())].clone();
             if let Err(error) = self.touch(&name, kind, dice).await {
                 let mut odd = self.client.world.odd.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -274,21 +278,6 @@ async fn drop_secret(world: &World, name: &str) -> Result<()> {
     match world.secrets().delete(name, &DeleteParams::default()).await {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         other => other.map(drop).with_context(|| format!("dropping the Secret of {name}")),
-    }
-}
-
-/// The parts of a version as the API shows it, hashed, by the names that they have in a Secret.
-pub fn parts(version: &Value) -> Parts {
-    let text = |value: &Value| value.as_str().map_or_else(|| hashed(value.to_string()), hashed);
-    let value = &version["value"];
-    match version["type"].as_str().unwrap_or_default() {
-        "password" => [("password".to_owned(), text(value))].into(),
-        "user" => {
-            let names = [("username", "username"), ("password", "password"), ("password-hash", "password_hash")];
-            let parts = names.into_iter().filter(|(_, theirs)| !value[theirs].is_null());
-            parts.map(|(ours, theirs)| (ours.to_owned(), text(&value[theirs]))).collect::<BTreeMap<_, _>>()
-        }
-        _ => [("value".to_owned(), text(value))].into(),
     }
 }
 

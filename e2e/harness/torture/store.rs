@@ -15,7 +15,6 @@ use super::journal::{Parts, hashed};
 /// A version.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    pub row: i64,
     pub id: String,
     pub credential: String,
     pub path: String,
@@ -49,7 +48,8 @@ pub fn ids(file: &Path) -> Result<HashMap<String, i64>> {
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut versions = db.prepare("SELECT id, number FROM version")?;
     let rows = versions.query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get(1)?)))?;
-    rows.map(|row| row.map(|(id, number)| (uuid::Uuid::from_bytes(id).to_string(), number)).map_err(Into::into)).collect()
+    rows.map(|row| row.map(|(id, number)| (uuid::Uuid::from_bytes(id).to_string(), number)).map_err(Into::into))
+        .collect()
 }
 
 fn data_key(row: &Row<'_>) -> rusqlite::Result<DataKeyRow> {
@@ -64,28 +64,27 @@ fn data_key(row: &Row<'_>) -> rusqlite::Result<DataKeyRow> {
 }
 
 fn stored(row: &Row<'_>, keyring: &Keyring) -> Result<Stored> {
-    let (version, credential): ([u8; 16], [u8; 16]) = (row.get(1)?, row.get(2)?);
-    let kind: CredentialType = row.get::<_, String>(4)?.parse().ok().context("a type")?;
+    let (version, credential): ([u8; 16], [u8; 16]) = (row.get(0)?, row.get(1)?);
+    let kind: CredentialType = row.get::<_, String>(3)?.parse().ok().context("a type")?;
     let version = VersionId::from_slice(&version).context("an id")?;
     let credential = CredentialId::from_slice(&credential).context("an id")?;
-    let plain = keyring.open_sealed(&Place::version(credential, version, kind), &Sealed::from_stored(row.get(9)?))?;
+    let plain = keyring.open_sealed(&Place::version(credential, version, kind), &Sealed::from_stored(row.get(8)?))?;
     let value = Value::from_bytes(kind, &plain).context("a value of its type")?;
     let parts = value.parts().iter().map(|(part, text)| ((*part).to_owned(), hashed(text.expose()))).collect();
     Ok(Stored {
-        row: row.get(0)?,
         id: version.to_string(),
         credential: credential.to_string(),
-        path: row.get(3)?,
-        number: row.get(5)?,
-        reason: row.get(6)?,
-        by_operator: row.get::<_, String>(7)? == "operator",
-        request: row.get(8)?,
+        path: row.get(2)?,
+        number: row.get(4)?,
+        reason: row.get(5)?,
+        by_operator: row.get::<_, String>(6)? == "operator",
+        request: row.get(7)?,
         parts,
-        deleted: row.get(10)?,
-        current: row.get(11)?,
+        deleted: row.get(9)?,
+        current: row.get(10)?,
     })
 }
 
-const VERSIONS: &str = "SELECT v.row, v.id, c.id, c.name, c.kind, v.number, v.reason, v.actor, v.request, v.sealed, \
+const VERSIONS: &str = "SELECT v.id, c.id, c.name, c.kind, v.number, v.reason, v.actor, v.request, v.sealed, \
                         c.tombstoned_ms IS NOT NULL, c.newest IS v.id FROM version v JOIN credential c ON c.row = v.credential \
                         ORDER BY v.row";

@@ -21,10 +21,8 @@ pub struct Verdict {
 
 /// Compares everything.
 pub fn judge(journal: &[Entry], store: &[Stored]) -> Verdict {
-    let mut verdict = Verdict {
-        acknowledged: journal.iter().filter(|entry| entry.is_acknowledged()).count(),
-        ..Verdict::default()
-    };
+    let mut verdict =
+        Verdict { acknowledged: journal.iter().filter(|entry| entry.is_acknowledged()).count(), ..Verdict::default() };
     verdict.look_for_lost(journal, store);
     verdict.look_for_half_written(journal, store);
     verdict.look_for_duplicated(journal, store);
@@ -66,7 +64,9 @@ impl Verdict {
             }
             match entry {
                 // A read that shows something else than the answer before it, although nobody asked for a change.
-                Entry::Version { path, id, .. } if last.get(path.as_str()).is_some_and(|said| is_other(said, Some(id))) => {
+                Entry::Version { path, id, .. }
+                    if last.get(path.as_str()).is_some_and(|said| is_other(said, Some(id))) =>
+                {
                     self.unsettled(path, &format!("version {id}"), &of_objects);
                 }
                 Entry::Absent { path } if last.get(path.as_str()).is_some_and(|said| is_other(said, None)) => {
@@ -198,7 +198,6 @@ mod tests {
 
     fn stored(id: &str, number: i64) -> Stored {
         Stored {
-            row: number,
             id: id.into(),
             credential: "c".into(),
             path: "/a".into(),
@@ -240,7 +239,8 @@ mod tests {
         assert_eq!(judge(&journal[..3], &[stored("one", 1), same]).duplicated.len(), 1);
         let half = Entry::Secret { path: "/a".into(), id: "two".into(), parts: parts("one") };
         assert_eq!(judge(&[asked(), asked(), half], &[stored("one", 1), stored("two", 2)]).half_written.len(), 1);
-        let undeleted = [asked(), version("two"), Entry::AskedToDelete { path: "/a".into() }, Entry::Deleted { path: "/a".into() }];
+        let undeleted =
+            [asked(), version("two"), Entry::AskedToDelete { path: "/a".into() }, Entry::Deleted { path: "/a".into() }];
         assert_eq!(judge(&undeleted, &[stored("two", 2)]).lost.len(), 1);
     }
 }

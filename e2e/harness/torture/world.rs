@@ -20,7 +20,6 @@ use super::journal::{Entry, Journal, Parts, hashed};
 use crate::{follow::Followed, front::Front, wait::eventually};
 
 /// Everything the load and the kills share.
-#[derive(Debug)]
 pub struct World {
     pub client: Client,
     pub namespace: String,
@@ -29,6 +28,8 @@ pub struct World {
     pub front: watch::Sender<Option<Front>>,
     /// Whether objects may be touched: not while a recovery is measured.
     pub open: watch::Sender<bool>,
+    /// Whether the load is to end, each in good order.
+    pub over: watch::Sender<bool>,
     /// How often the API answered with something that the load does not expect.
     pub odd: Mutex<BTreeMap<String, usize>>,
     objects: Followed<Object>,
@@ -114,6 +115,7 @@ impl World {
             journal,
             front: watch::Sender::new(None),
             open: watch::Sender::new(false),
+            over: watch::Sender::new(false),
             odd: Mutex::default(),
             objects,
             secrets,
@@ -166,7 +168,11 @@ impl World {
         eventually("all objects to converge", deadline, || async {
             let wanted = self.lock().clone();
             let open: Vec<_> = wanted.iter().filter_map(|(name, wanted)| self.lacks(name, wanted)).collect();
-            if open.is_empty() { Ok(Some(())) } else { bail!("{} of {}: {}", open.len(), wanted.len(), open.join("; ")) }
+            if open.is_empty() {
+                Ok(Some(()))
+            } else {
+                bail!("{} of {}: {}", open.len(), wanted.len(), open.join("; "))
+            }
         })
         .await
     }
@@ -246,7 +252,8 @@ impl Object {
     fn of(object: &DynamicObject) -> Self {
         let status = &object.data["status"];
         let text = |value: &Value| value.as_str().map(str::to_owned);
-        let ready = status["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == "Ready");
+        let ready =
+            status["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == "Ready");
         Self {
             uid: object.uid().unwrap_or_default(),
             observed: status["observedGeneration"].as_i64(),

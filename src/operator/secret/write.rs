@@ -101,7 +101,9 @@ impl Writer<'_> {
                 let repaired = seen.fingerprint.as_deref() == wanted || self.told == wanted;
                 self.apply(plan, desired, seen).await?;
                 Ok(match (&seen.rival, repaired) {
-                    (rival, true) => Written::Repaired { rival: rival.clone().unwrap_or_else(|| "a client that left no name".into()) },
+                    (rival, true) => Written::Repaired {
+                        rival: rival.clone().unwrap_or_else(|| "a client that left no name".into()),
+                    },
                     (_, false) => Written::Updated,
                 })
             }

@@ -135,7 +135,7 @@ impl Scene {
     pub async fn delete(&self, name: &str) {
         let objects = self.api::<Credential>();
         objects.delete(name, &DeleteParams::default()).await.unwrap();
-        self.until("the end of the object", async || {
+        self.until("the end of the object", || async {
             Ok(objects.get_metadata_opt(name).await?.is_none().then_some(()))
         })
         .await;
@@ -187,7 +187,7 @@ impl Scene {
 
     /// Waits until that stands in the Secret.
     pub async fn shows(&self, name: &str, key: &str, value: &str) {
-        self.until(&format!("key {key} of Secret {name}"), async || {
+        self.until(&format!("key {key} of Secret {name}"), || async {
             let secret = self.api::<Secret>().get_opt(name).await?;
             Ok(secret.and_then(|secret| values(secret).remove(key)).filter(|now| now == value).map(drop))
         })
@@ -196,7 +196,7 @@ impl Scene {
 
     /// Waits until there is no such Secret.
     pub async fn no_secret(&self, name: &str) {
-        self.until(&format!("the end of Secret {name}"), async || {
+        self.until(&format!("the end of Secret {name}"), || async {
             Ok(self.api::<Secret>().get_metadata_opt(name).await?.is_none().then_some(()))
         })
         .await;
@@ -236,7 +236,8 @@ impl Scene {
 
     /// Waits until there are so many events about an object.
     pub async fn events_until(&self, object: &str, count: usize) -> Vec<String> {
-        self.until("events", async || Ok(Some(self.events(object).await).filter(|events| events.len() >= count))).await
+        let enough = || async { Ok(Some(self.events(object).await).filter(|events| events.len() >= count)) };
+        self.until("events", enough).await
     }
 
     /// Runs kubectl in the namespace; what it prints, or what it says when it fails.
@@ -245,36 +246,14 @@ impl Scene {
         self.cluster.kubectl(&arguments, input).await
     }
 
-    pub async fn until<T>(&self, what: &str, condition: impl AsyncFnMut() -> Result<Option<T>>) -> T {
+    pub async fn until<T, A: Future<Output = Result<Option<T>>>>(&self, what: &str, condition: impl FnMut() -> A) -> T {
         until(what, condition).await
     }
 }
 
 /// Waits for that, and panics where it does not come.
-pub async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Result<Option<T>>) -> T {
-    let started = std::time::Instant::now();
-    // Not `eventually`: a closure that lends what it owns to its future is no `FnMut() -> Future`.
-    let mut last = None;
-    while started.elapsed() < PATIENCE {
-        match condition().await {
-            Ok(Some(found)) => return found,
-            Ok(None) => last = None,
-            Err(error) => last = Some(error),
-        }
-        pause().await;
-    }
-    panic!("gave up waiting for {what}: {last:?}")
-}
-
-/// One beat of the harness's own waiting.
-async fn pause() {
-    let mut asked = 0;
-    let second_time = || {
-        asked += 1;
-        let done = asked > 1;
-        async move { Ok(done.then_some(())) }
-    };
-    eventually("a beat", PATIENCE, second_time).await.unwrap();
+pub async fn until<T, A: Future<Output = Result<Option<T>>>>(what: &str, condition: impl FnMut() -> A) -> T {
+    eventually(what, PATIENCE, condition).await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
 /// What stands in a Secret.

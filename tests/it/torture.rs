@@ -1,0 +1,17 @@
+//! The kill test, short: `make torture` is the long one.
+
+use std::io::Write as _;
+
+use credsmith_harness::torture::{Options, torture};
+
+#[tokio::test]
+async fn ten_kills_under_load_lose_nothing_and_make_nothing_twice() -> anyhow::Result<()> {
+    let seed = std::process::id().into();
+    let report = torture(&Options { kills: 10, without_sync: false, seed }).await?;
+    writeln!(std::io::stderr(), "{report}")?; // past the capture: this line is what the test is for
+    let found = report.findings().join("\n");
+    assert!(report.is_good(), "seed {seed}: {report}\n{found}");
+    let (_, converged) = report.slowest();
+    assert!(converged.as_secs() < 30, "seed {seed}: {report}"); // 5 s on a machine with nothing else to do
+    Ok(())
+}
