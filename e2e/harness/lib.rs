@@ -15,7 +15,8 @@
 //! of them, [`cluster`] is that or the cluster named by `CONTEXT`, [`shared`] the one of a test process. In it [`namespace`]
 //! makes room for a test, [`chart`] installs what the operator needs and [`operator`] runs it; [`front`] talks to its HTTPS
 //! side. [`wait`] waits and [`follow`] follows, [`audit`] tells who asked the API server what and [`requests`] counts it, [`sandbox`]
-//! keeps all of it running for a shell; [`demo`] and [`drift`] are what `make` calls by those names.
+//! keeps all of it running for a shell. [`layer`] is a disk that fails or loses what was not synced, [`points`] hears where an operator
+//! is; [`demo`], [`drift`] and [`torture`] are what `make` calls by those names.
 
 pub mod audit;
 pub mod chart;

@@ -36,6 +36,8 @@ pub struct Told {
     pub open: usize,
     /// Names that were committed since the status of an object of that name was written.
     pub unwritten: HashSet<String>,
+    /// Objects whose status was about to be written, and is not.
+    pub writing: HashSet<String>,
     /// Somebody was told to stay, and does.
     pub held: bool,
     marked: bool,
@@ -109,8 +111,10 @@ impl Told {
                 self.unwritten.extend(what.split(' ').filter(|name| !name.is_empty()).map(str::to_owned));
             }
             "store.lost" => self.open = 0,
+            "status.before" => _ = self.writing.insert(what.to_owned()),
             "status.after" => {
                 self.unwritten.remove(what);
+                self.writing.remove(what);
             }
             "held" => self.held = true,
             "mark" => self.marked = true,
@@ -133,7 +137,8 @@ mod tests {
         assert!(points.until(Duration::from_secs(5), |told| told.points == 5).await);
         process.write_all(b"held\n")?;
         let told = points.last_words().await?;
-        assert_eq!((told.open, told.held, told.unwritten.contains("/a")), (1, true, true));
+        assert_eq!((told.open, told.held), (1, true));
+        assert!(told.unwritten.contains("/a") && told.writing.contains("/a"));
         Ok(())
     }
 }

@@ -13,7 +13,13 @@ use kube_runtime::events::Recorder;
 use tokio::sync::watch;
 
 use crate::{
-    authority::Authority, index::Index, namespaces::Namespaces, queue::Queue, secret::SeenSecrets, sources::Sources,
+    authority::Authority,
+    credential::parse::{Origin, Plan, Refusal},
+    index::Index,
+    namespaces::Namespaces,
+    queue::Queue,
+    secret::SeenSecrets,
+    sources::Sources,
     status::Told,
 };
 
@@ -32,12 +38,28 @@ pub struct Context {
     pub backoffs: Backoffs,
     pub reasons: Reasons,
     pub told: Told,
+    /// The release namespace, and the Secrets in it that no object may touch: the master keys.
+    pub home: (String, Vec<String>),
     /// Whether the objects have been listed once.
     pub listed: watch::Sender<bool>,
     /// Whether namespaces have been listed once: before, each would have to be asked for.
     pub namespaces_listed: watch::Sender<bool>,
     /// Whether our Secrets have been listed once: before, everything would look absent.
     pub secrets_listed: watch::Sender<bool>,
+}
+
+impl Context {
+    /// Refuses an object that names a Secret of ours as source or target.
+    pub fn refuse_our_own(&self, namespace: &str, plan: &Plan) -> Option<Refusal> {
+        let (home, keys) = &self.home;
+        let source = match &plan.origin {
+            Origin::Source(source) | Origin::Adopt(_, source) | Origin::AdoptInput(source) => Some(&source.name),
+            Origin::Generate(_) | Origin::Input => None,
+        };
+        let mut named = plan.target.iter().map(|target| &target.name).chain(source);
+        let ours = named.find(|name| namespace == home && keys.contains(name))?;
+        Some(Refusal::Policy(format!("Secret {ours} holds the operator's master key: name another Secret")))
+    }
 }
 
 impl fmt::Debug for Context {

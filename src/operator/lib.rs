@@ -46,6 +46,8 @@ pub struct Operator {
     pub epoch: Epoch,
     /// The release namespace.
     pub namespace: String,
+    /// Secrets of the release namespace that hold master keys: no object may touch them.
+    pub key_secrets: Vec<String>,
     /// The front's certificate authority, as PEM.
     pub authority: String,
     /// Objects that are looked at side by side.
@@ -81,6 +83,7 @@ impl Operator {
             client: self.client,
             hub: self.hub,
             epoch: self.epoch,
+            home: (self.namespace.clone(), self.key_secrets),
             queue,
         });
         let store = Writer::default();

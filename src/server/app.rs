@@ -167,6 +167,7 @@ impl Process {
             hub: self.hub.clone(),
             epoch,
             namespace: config.namespace.clone(),
+            key_secrets: config.keys.iter().filter_map(KeySource::secret).map(str::to_owned).collect(),
             authority: self.certificate.ca_pem().to_owned(),
             concurrency: config.workers,
             instance: env::var("HOSTNAME").unwrap_or_else(|_| "credsmith".into()), // in a pod, its name

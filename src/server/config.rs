@@ -133,6 +133,16 @@ pub enum KeySource {
     Passphrase(PathBuf),
 }
 
+impl KeySource {
+    /// The name of the Secret, where it is one.
+    pub fn secret(&self) -> Option<&str> {
+        match self {
+            Self::Secret(name) => Some(name),
+            Self::File(_) | Self::Passphrase(_) => None,
+        }
+    }
+}
+
 /// Names a store. Printed only where it is a path: any other URL may carry a password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreUrl(String);

@@ -76,7 +76,8 @@ impl Watcher for Pipes {
     fn reached(&self, point: Point, what: &str) -> bool {
         // Point and order under one lock: the lines stand in the order of what happened.
         let mut points = self.points.lock().unwrap_or_else(PoisonError::into_inner);
-        let hold = self.is_to_hold(point);
+        // A step that changed nothing that has a name was refused, or is bookkeeping: nobody is held there.
+        let hold = !what.is_empty() && self.is_to_hold(point);
         let held = if hold { "held\n" } else { "" };
         // One write, and short: SIGKILL finds it done or not begun. Where the harness has gone nobody wants to know.
         let _ = points.write_all(format!("{} {what}\n{held}", point.as_str()).as_bytes());

@@ -55,13 +55,13 @@ pub struct Recovery {
     pub converged: Duration,
 }
 
-/// As many plans, mixed: two fifths inside a step and two before a status, the rest anywhere; a quarter of them on the
+/// As many plans, mixed: a third inside a step and half before a status, the rest anywhere; a quarter of them on the
 /// layer, or all, where nothing is ever synced.
 pub fn plans(kills: usize, all_unsynced: bool, dice: &mut Dice) -> Vec<Plan> {
-    let share = (kills * 2).div_ceil(5);
+    let (inside, before) = ((kills * 35).div_ceil(100), kills / 2); // some of the second sort land inside as well
     let aim = |at: usize| match at {
-        at if at < share => Aim::OpenStep,
-        at if at < 2 * share => Aim::BeforeStatus,
+        at if at < inside => Aim::OpenStep,
+        at if at < inside + before => Aim::BeforeStatus,
         _ => Aim::Anywhere,
     };
     let mut aims: Vec<_> = (0..kills).map(aim).collect();
@@ -178,7 +178,7 @@ impl Life<'_> {
         let first = self.points.count();
         let run_up = if aim == Aim::Anywhere { 20 + dice.below(400) } else { 10 + dice.below(200) };
         self.points.until(PATIENCE, |told| told.points >= first + run_up).await;
-        let turn = 1 + dice.below(6);
+        let (turn, known) = (1 + dice.below(6), world.with_status());
         match aim {
             Aim::OpenStep => {
                 self.points.hold("store.open", turn)?;
@@ -203,8 +203,11 @@ impl Life<'_> {
         world.front.send_replace(None);
         let told = self.points.last_words().await?;
         let in_step = told.open > 0;
-        let unwritten = told.unwritten.iter().any(|path| world.is_present(path));
-        Ok(Hit { in_step, before_status: !in_step && unwritten })
+        // A path that was let go is committed as well, and its object has no status any more.
+        let still = world.with_status();
+        let is_due = |path: &&String| known.contains(*path) && still.contains(*path) || told.writing.contains(*path);
+        let before_status = !in_step && told.unwritten.iter().any(|path| is_due(&path));
+        Ok(Hit { in_step, before_status })
     }
 
     /// Ends without a kill at a point.

@@ -1,7 +1,7 @@
 //! What the load wants, what the watches show, and whether the two are the same.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -151,10 +151,10 @@ impl World {
         self.lock().insert(name.to_owned(), wanted);
     }
 
-    /// Whether an object is there.
-    pub fn is_present(&self, path: &str) -> bool {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        self.wanted(name).is_some_and(|wanted| wanted.uid.is_some())
+    /// The paths of objects that have a status by now, so that a change of their versions makes another one.
+    pub fn with_status(&self) -> HashSet<String> {
+        let names: Vec<_> = self.lock().keys().cloned().collect();
+        names.iter().filter(|name| self.is_claimed(name)).map(|name| self.path(name)).collect()
     }
 
     /// Whether the operator has looked at the object as it is now, so that its path is taken.

@@ -47,7 +47,7 @@ impl Error {
             Self::Hub(Denied) => (StatusCode::FORBIDDEN, NOT_FOUND.into()),
             Self::Hub(error @ Owned { .. }) => (StatusCode::FORBIDDEN, error.to_string().into()),
             Self::Hub(error @ Conflict) => (StatusCode::CONFLICT, error.to_string().into()),
-            Self::Hub(error @ TooLarge(_)) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
+            Self::Hub(error @ TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
             Self::Hub(error @ (Unavailable(_) | Fenced(_))) => {
                 tracing::warn!(%error, "not available");
                 (StatusCode::SERVICE_UNAVAILABLE, format!("{error}: try again in a moment").into())
@@ -113,7 +113,11 @@ mod tests {
             (hub::Error::Denied, 403, NOT_FOUND),
             (owned, 403, "/shop/db belongs to the Credential shop/db, whose apiWrites is Deny: change its source"),
             (hub::Error::Conflict, 409, "the credential is being written by others: try again"),
-            (hub::Error::TooLarge(70_000), 413, "the value has 70000 bytes, at most 65536 are allowed"),
+            (
+                hub::Error::TooLarge,
+                413,
+                "the value is larger than 65536 bytes: shorten it, or split it over several credentials",
+            ),
             (
                 hub::Error::Unavailable("the store is not available: the disk is full".into()),
                 503,

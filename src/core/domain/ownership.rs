@@ -99,6 +99,10 @@ pub fn claim(stored: Stored<'_>, claimant: Claimant<'_>, is_live: impl Fn(&Objec
     {
         return Claim::OwnedBy(other.name.clone());
     }
+    // What it has already it keeps: it was granted before, perhaps under what a late watch said of the namespace.
+    if stored.owner.object.as_ref().is_some_and(|owner| owner.uid == *claimant.object) {
+        return Claim::Granted;
+    }
     let Some(last_writer) = stored.last_writer else { return Claim::Granted };
     match &stored.owner.namespace {
         Some(uid) if uid == claimant.namespace_uid => Claim::Granted,

@@ -43,22 +43,30 @@ pub enum Due {
     Keep(Kept),
     /// Generate a version; `requested` where it answers the request by annotation.
     Generate { reason: Reason, requested: bool },
-    /// Take the bytes of the source.
-    Import(Reason),
+    /// Take the bytes of the source; `requested` where the first version answers the request by annotation.
+    Import { reason: Reason, requested: bool },
     /// There is no version and nothing to make one from.
     WaitForInput,
 }
 
 /// What is to be said about a version that stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    AsWanted,
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
     /// It was made from other parameters, and the spec says to keep it.
-    ParametersDrifted,
-    /// A request by annotation made this version before.
-    RequestAlreadyUsed(VersionId),
-    /// A request by annotation cannot be met: the value is given, not generated.
-    RequestNeedsGenerator,
+    pub drifted: bool,
+    pub request: Answer,
+}
+
+/// What became of a request by annotation that made nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answer {
+    /// There was none.
+    #[default]
+    NotAsked,
+    /// It made this version before.
+    AlreadyUsed(VersionId),
+    /// It cannot be met: the value is given, not generated.
+    NeedsGenerator,
 }
 
 /// Decides what is due.
@@ -67,32 +75,30 @@ pub fn due(origin: Origin<'_>, newest: Option<Newest<'_>>, request: Request) -> 
         return match origin {
             // A fresh request is met by the first version: the manifest that carries it asks for nothing more.
             Origin::Generate(_) => Due::Generate { reason: Reason::Generated, requested: request == Request::Fresh },
-            Origin::Source { .. } | Origin::Adopt(_) => Due::Import(Reason::Imported),
+            Origin::Source { .. } | Origin::Adopt(_) => {
+                Due::Import { reason: Reason::Imported, requested: request == Request::Fresh }
+            }
             Origin::Input => Due::WaitForInput,
         };
     };
     if let Origin::Source { changed: true } = origin {
-        return Due::Import(Reason::SourceChanged);
+        return Due::Import { reason: Reason::SourceChanged, requested: false };
     }
     let (Origin::Generate(wanted) | Origin::Adopt(wanted)) = origin else {
-        return Due::Keep(match request {
-            Request::None => Kept::AsWanted,
-            _ => Kept::RequestNeedsGenerator,
-        });
+        let request = if request == Request::None { Answer::NotAsked } else { Answer::NeedsGenerator };
+        return Due::Keep(Kept { drifted: false, request });
     };
+    let drifted = drifted(newest, wanted);
     match request {
         Request::Fresh => Due::Generate { reason: Reason::Requested, requested: true },
-        Request::Used(version) => Due::Keep(Kept::RequestAlreadyUsed(version)),
-        Request::None => Due::Keep(drift(newest, wanted)),
+        Request::Used(version) => Due::Keep(Kept { drifted, request: Answer::AlreadyUsed(version) }),
+        Request::None => Due::Keep(Kept { drifted, request: Answer::NotAsked }),
     }
 }
 
-/// Whether the newest version is what the parameters ask for. One that was given, not generated, is.
-pub fn drift(newest: Newest<'_>, wanted: &Parameters) -> Kept {
-    match newest.parameters {
-        Some(stored) if !converge::same(stored, wanted) => Kept::ParametersDrifted,
-        _ => Kept::AsWanted,
-    }
+/// Whether the newest version was generated from other parameters. One that was given was not.
+fn drifted(newest: Newest<'_>, wanted: &Parameters) -> bool {
+    newest.parameters.is_some_and(|stored| !converge::same(stored, wanted))
 }
 
 #[cfg(test)]
@@ -112,26 +118,32 @@ mod tests {
         let generate = Origin::Generate(&wanted);
         let first = |requested| Due::Generate { reason: Reason::Generated, requested };
         let asked = Due::Generate { reason: Reason::Requested, requested: true };
+        let keep = |drifted, request| Due::Keep(Kept { drifted, request });
+        let import = |reason, requested| Due::Import { reason, requested };
+        let (wanted_as_is, used_before) = (keep(false, Answer::NotAsked), Answer::AlreadyUsed(used));
         let table = [
             (generate, None, Request::None, first(false)),
             (generate, None, Request::Fresh, first(true)),
             (generate, None, Request::Used(used), first(false)),
-            (generate, made(Some(&wanted)), Request::None, Due::Keep(Kept::AsWanted)),
+            (generate, made(Some(&wanted)), Request::None, wanted_as_is),
             (generate, made(Some(&wanted)), Request::Fresh, asked),
-            (generate, made(Some(&wanted)), Request::Used(used), Due::Keep(Kept::RequestAlreadyUsed(used))),
-            (generate, made(Some(&other)), Request::None, Due::Keep(Kept::ParametersDrifted)),
-            (generate, made(None), Request::None, Due::Keep(Kept::AsWanted)),
-            (Origin::Adopt(&wanted), None, Request::None, Due::Import(Reason::Imported)),
-            (Origin::Adopt(&wanted), made(None), Request::None, Due::Keep(Kept::AsWanted)),
+            (generate, made(Some(&wanted)), Request::Used(used), keep(false, used_before)),
+            (generate, made(Some(&other)), Request::None, keep(true, Answer::NotAsked)),
+            (generate, made(Some(&other)), Request::Used(used), keep(true, used_before)),
+            (generate, made(None), Request::None, wanted_as_is),
+            (Origin::Adopt(&wanted), None, Request::Fresh, import(Reason::Imported, true)),
+            (Origin::Source { changed: false }, None, Request::Fresh, import(Reason::Imported, true)),
+            (Origin::Adopt(&wanted), None, Request::None, import(Reason::Imported, false)),
+            (Origin::Adopt(&wanted), made(None), Request::None, wanted_as_is),
             (Origin::Adopt(&wanted), made(None), Request::Fresh, asked),
-            (Origin::Source { changed: false }, None, Request::None, Due::Import(Reason::Imported)),
-            (Origin::Source { changed: true }, made(None), Request::None, Due::Import(Reason::SourceChanged)),
-            (Origin::Source { changed: false }, made(None), Request::None, Due::Keep(Kept::AsWanted)),
-            (Origin::Source { changed: false }, made(None), Request::Fresh, Due::Keep(Kept::RequestNeedsGenerator)),
+            (Origin::Source { changed: false }, None, Request::None, import(Reason::Imported, false)),
+            (Origin::Source { changed: true }, made(None), Request::None, import(Reason::SourceChanged, false)),
+            (Origin::Source { changed: false }, made(None), Request::None, wanted_as_is),
+            (Origin::Source { changed: false }, made(None), Request::Fresh, keep(false, Answer::NeedsGenerator)),
             (Origin::Input, None, Request::None, Due::WaitForInput),
             (Origin::Input, None, Request::Fresh, Due::WaitForInput),
-            (Origin::Input, made(None), Request::None, Due::Keep(Kept::AsWanted)),
-            (Origin::Input, made(None), Request::Fresh, Due::Keep(Kept::RequestNeedsGenerator)),
+            (Origin::Input, made(None), Request::None, wanted_as_is),
+            (Origin::Input, made(None), Request::Fresh, keep(false, Answer::NeedsGenerator)),
         ];
         for (origin, newest, request, expected) in table {
             assert_eq!(due(origin, newest, request), expected, "{origin:?} {newest:?} {request:?}");

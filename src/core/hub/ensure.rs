@@ -13,7 +13,7 @@ use crate::{
         VersionId,
         generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
-        schedule::{self, Due, Kept, Origin, Request},
+        schedule::{self, Answer, Due, Kept, Origin, Request},
     },
     store::{CredentialRow, PutOwner, WriteMode},
 };
@@ -96,7 +96,7 @@ impl Hub {
         let before = imported.as_ref().or(newest.as_ref());
         let Some(origin) = origin(&wanted, given.as_ref(), before) else {
             // The source cannot be read: what is there stays.
-            return Ok(settled(newest, credential, adopted));
+            return Ok(settled(newest, credential, adopted, kept(&wanted)));
         };
         let due = schedule::due(origin, found, request);
         let (value, parameters, reason, requested) = match due {
@@ -109,9 +109,9 @@ impl Hub {
                 let parameters = wanted.origin.parameters().ok_or(Error::Conflict)?;
                 (generate(parameters, self.entropy.as_ref())?, Some(parameters), reason, requested)
             }
-            Due::Import(reason) => match given {
-                Some(value) => (value, None, reason, false),
-                None => return Ok(settled(newest, credential, adopted)),
+            Due::Import { reason, requested } => match given {
+                Some(value) => (value, None, reason, requested),
+                None => return Ok(settled(newest, credential, adopted, kept(&wanted))),
             },
         };
         let draft = Draft {
@@ -128,7 +128,7 @@ impl Hub {
             Written::New(version) => {
                 let versions = version.row.number;
                 let credential = CredentialRow { versions, ..credential };
-                Ok(Ensured::Ready { version, credential, made: true, adopted, kept: Kept::AsWanted })
+                Ok(Ensured::Ready { version, credential, made: true, adopted, kept: kept(&wanted) })
             }
             Written::Refused => Err(Error::Conflict),
         }
@@ -237,11 +237,16 @@ fn origin<'a>(wanted: &'a Wanted, given: Option<&Value>, before: Option<&Version
     }
 }
 
-fn settled(newest: Option<Version>, credential: CredentialRow, adopted: bool) -> Ensured {
+fn settled(newest: Option<Version>, credential: CredentialRow, adopted: bool, kept: Kept) -> Ensured {
     match newest {
-        Some(version) => {
-            Ensured::Ready { version: Box::new(version), credential, made: false, adopted, kept: Kept::AsWanted }
-        }
+        Some(version) => Ensured::Ready { version: Box::new(version), credential, made: false, adopted, kept },
         None => Ensured::WaitingForInput(credential),
     }
+}
+
+/// What the next look will say of a version that was just made, or that stays because its source was not read: the same,
+/// or the status would be written once more for nothing.
+fn kept(wanted: &Wanted) -> Kept {
+    let asks = matches!(wanted.origin, WantedOrigin::Source(_)) && wanted.request.is_some();
+    Kept { drifted: false, request: if asks { Answer::NeedsGenerator } else { Answer::NotAsked } }
 }

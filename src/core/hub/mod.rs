@@ -129,8 +129,8 @@ pub enum Error {
     )]
     OtherKind(CredentialType),
     /// Send less.
-    #[error("the value has {0} bytes, at most 65536 are allowed")]
-    TooLarge(usize),
+    #[error("the value is larger than 65536 bytes: shorten it, or split it over several credentials")]
+    TooLarge,
     /// Not there, or not for this caller.
     #[error("the credential does not exist, or you may not see it")]
     NotFound,

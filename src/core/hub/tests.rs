@@ -13,7 +13,7 @@ use crate::{
         name::Pattern,
         ownership::{ApiWrites, Foreign},
         parameters::PasswordParameters,
-        schedule::Kept,
+        schedule::{Answer, Kept},
     },
     keyring::MasterKey,
     store::InMemory,
@@ -191,7 +191,7 @@ async fn empty_and_oversize_values_are_refused_and_nothing_is_stored() {
     assert!(matches!(set(Given::Json(text(" null "))).await, Error::Invalid(_)));
     assert!(matches!(set(Given::Json(text("{"))).await, Error::Invalid(_)));
     assert!(matches!(set(Given::User { username: None, password: text("") }).await, Error::Invalid(_)));
-    assert!(matches!(set(Given::Value(text(&"x".repeat(65_537)))).await, Error::TooLarge(65_537)));
+    assert!(matches!(set(Given::Value(text(&"x".repeat(65_537)))).await, Error::TooLarge));
     assert!(matches!(w.hub.current(&alice(), &name("/ci/a")).await, Err(Error::NotFound)));
     w.hub.set(&alice(), &name("/ci/a"), Given::Value(text(&"x".repeat(65_536))), None, Mode::Overwrite).await.unwrap();
 }
@@ -235,7 +235,7 @@ async fn a_value_is_made_once_and_stays() {
     let (first, made, _) = w.ready(wanted(WantedOrigin::Generate(password(20)))).await;
     assert!(made && plain(&first).len() == 20);
     let (second, made, kept) = w.ready(wanted(WantedOrigin::Generate(password(40)))).await;
-    assert_eq!((second.row.id, made, kept), (first.row.id, false, Kept::ParametersDrifted));
+    assert_eq!((second.row.id, made, kept), (first.row.id, false, Kept { drifted: true, request: Answer::NotAsked }));
     assert_eq!(plain(&second), plain(&first));
 }
 
@@ -250,11 +250,17 @@ async fn a_request_makes_one_version_for_ever() {
     let (second, made, _) = w.ready(request("r1")).await;
     assert_eq!((second.row.number, second.row.reason, made), (2, Reason::Requested, true));
     let (again, made, kept) = w.ready(request("r1")).await;
-    assert_eq!((again.row.id, made, kept), (second.row.id, false, Kept::RequestAlreadyUsed(second.row.id)));
+    assert_eq!(
+        (again.row.id, made, kept),
+        (second.row.id, false, Kept { drifted: false, request: Answer::AlreadyUsed(second.row.id) })
+    );
     let (third, _, _) = w.ready(request("r2")).await;
     assert_eq!(third.row.number, 3);
     let (old, made, kept) = w.ready(request("r1")).await;
-    assert_eq!((old.row.id, made, kept), (third.row.id, false, Kept::RequestAlreadyUsed(second.row.id)));
+    assert_eq!(
+        (old.row.id, made, kept),
+        (third.row.id, false, Kept { drifted: false, request: Answer::AlreadyUsed(second.row.id) })
+    );
     assert_ne!(plain(&first), plain(&third));
 }
 
@@ -269,6 +275,27 @@ async fn a_source_is_imported_and_followed() {
     assert_eq!((second.row.reason, plain(&second).as_str()), (Reason::SourceChanged, "two"));
     let (kept, made, _) = w.ready(wanted(WantedOrigin::Source(None))).await;
     assert_eq!((kept.row.id, made), (second.row.id, false));
+}
+
+#[tokio::test]
+async fn an_adopted_value_is_not_rotated_away_by_the_manifest_that_brought_it() {
+    let w = world().await;
+    let adopting =
+        |given| Wanted { request: Some(RequestId::new("old")), ..wanted(WantedOrigin::Adopt(password(20), given)) };
+    let (first, _, _) = w.ready(adopting(Some(Given::Password(text("legacy"))))).await;
+    let (again, made, _) = w.ready(adopting(None)).await;
+    assert_eq!((plain(&again).as_str(), made, again.row.id), ("legacy", false, first.row.id));
+}
+
+#[tokio::test]
+async fn a_path_that_waits_for_one_type_takes_no_other() {
+    let w = world().await;
+    w.rules.allow("update shop");
+    let waiting = Wanted { api_writes: ApiWrites::Allow, ..wanted(WantedOrigin::Input) };
+    w.ensure(waiting).await.unwrap();
+    let refused = w.hub.set(&alice(), &name("/shop/db"), Given::Password(text("x")), None, Mode::Overwrite).await;
+    assert!(matches!(refused, Err(Error::OtherKind(CredentialType::Value))), "{refused:?}");
+    w.hub.set(&alice(), &name("/shop/db"), Given::Value(text("x")), None, Mode::Overwrite).await.unwrap();
 }
 
 #[tokio::test]

@@ -35,9 +35,8 @@ impl Hub {
     /// Seals and writes. Since sealing binds the credential's id, a name that exists under another id than the proposed
     /// one means to seal again; that ends as soon as nobody deletes and re-creates the name in between.
     pub(super) async fn write(&self, caller: &Caller, draft: Draft<'_>) -> Result<Written, Error> {
-        let size = draft.value.size();
-        if size > MAX_VALUE {
-            return Err(Error::TooLarge(size));
+        if draft.value.size() > MAX_VALUE {
+            return Err(Error::TooLarge);
         }
         let version = VersionId::new(self.entropy.as_ref());
         let known = self.store.credential(draft.name).await?;

@@ -56,7 +56,7 @@ macro_rules! conformance {
             a_proposed_id_that_is_not_the_credentials_is_a_conflict_that_names_the_true_one
             a_proposed_id_that_is_anothers_is_a_conflict_that_names_none
             another_type_is_refused
-            a_claimed_name_without_versions_may_change_its_type
+            a_claimed_name_without_versions_changes_its_type_by_its_claim_alone
             a_request_makes_one_version_for_ever
             a_refused_write_leaves_nothing_behind
             // owners

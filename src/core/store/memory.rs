@@ -226,8 +226,8 @@ impl State {
         if !held || row.id != put.credential {
             return Err(Error::Conflict { credential: Some(row.id), newest: newest.map(|newest| newest.id) });
         }
-        // A credential without a version may still change its type: nobody has seen a value of it.
-        if newest.is_some() && row.kind != put.kind {
+        // Without a version and without an object that waits for one, the type is nobody's yet.
+        if (newest.is_some() || row.owner.object.is_some()) && row.kind != put.kind {
             return Err(Error::OtherKind(row.kind));
         }
         let at = Timestamp::from_millisecond(put.stamp.at.as_millisecond()).expect("less is still a time");

@@ -38,7 +38,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Adds a version and its audit line, and makes the credential where the name is free.
     ///
     /// Refused with [`Error::Conflict`] where `mode` does not hold or the name exists under another id than the one
-    /// proposed, [`Error::OtherKind`] where it has another type, [`Error::RequestUsed`] where the request made a version
+    /// proposed, [`Error::OtherKind`] where it has another type (of its versions, or the one that its owner waits for), [`Error::RequestUsed`] where the request made a version
     /// before, [`Error::Fenced`] where the epoch is not the newest. The version's time is the stamp's, or a millisecond
     /// after the newest version's where that is later.
     async fn put_version(&self, put: PutVersion) -> Result<VersionRow, Error>;

@@ -54,6 +54,14 @@ pub struct Source {
     pub field: &'static str,
 }
 
+impl Source {
+    /// A revision of the Secret, and which of its keys are read: another key of the same Secret is another source.
+    pub fn mark(&self, revision: &str) -> String {
+        let keys: Vec<_> = self.keys.iter().map(|(part, key)| format!("{part}={key}")).collect();
+        format!("{}/{revision}#{}", self.name, keys.join(","))
+    }
+}
+
 /// Why a manifest cannot be met. Terminal: it takes an edit.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -82,6 +90,15 @@ pub fn parse(object: &Credential) -> Result<Plan, Refusal> {
     let kind = kind(spec.type_);
     let name = path(spec, namespace, object_name)?;
     let origin = origin(spec, kind)?;
+    if let (Origin::Source(source), Some(target)) = (&origin, spec.target.as_ref().or(Some(&Target::default())))
+        && target.disabled != Some(true)
+        && target.name.as_deref().unwrap_or(object_name) == source.name
+    {
+        return Err(Refusal::Invalid(format!(
+            "{}: Secret {} is both source and target: give spec.target.name another name",
+            source.field, source.name
+        )));
+    }
     let target = match &spec.target {
         Some(Target { disabled: Some(true), .. }) => None,
         target => Some(target_plan(target.as_ref(), kind, object_name)?),
@@ -311,6 +328,11 @@ fn target_plan(target: Option<&Target>, kind: CredentialType, object: &str) -> R
         )));
     }
     plan.check(kind).map_err(Refusal::Invalid)?;
+    if plan.keys == Keys::Expand && plan.secret_type != "Opaque" {
+        return Err(Refusal::Invalid(
+            "spec.target.type may not stand beside spec.target.expand: remove one of them".into(),
+        ));
+    }
     if let Some(missing) = needs(&plan.secret_type, &plan.key_names(kind)) {
         return Err(Refusal::Invalid(format!(
             "spec.target.type {} needs the key {missing}: add it to spec.target.keys or use Opaque",

@@ -17,7 +17,8 @@ pub fn unsupported(spec: &CredentialSpec) -> Vec<String> {
     }
     if let Some(History { versions, max_age }) = &spec.history {
         let present = [("spec.history.versions", versions.is_some()), ("spec.history.maxAge", max_age.is_some())];
-        fields.extend(named(present));
+        let present = named(present);
+        fields.extend(if present.is_empty() { vec!["spec.history".to_owned()] } else { present });
     }
     if let Some(target) = &spec.target {
         fields.extend(target_fields(target));
@@ -90,6 +91,11 @@ mod tests {
                 json!({"type": "password", "rotation": {"onParametersChange": "Regenerate"}}),
                 "spec.rotation.onParametersChange Regenerate",
             ),
+            (
+                json!({"type": "certificate", "rotation": {"renewBefore": "33%"}}),
+                "spec.type certificate, spec.rotation.renewBefore",
+            ),
+            (json!({"type": "password", "history": {}}), "spec.history"),
             (json!({"type": "password", "history": {"versions": 3}}), "spec.history.versions"),
             (json!({"type": "password", "history": {"maxAge": "1h"}}), "spec.history.maxAge"),
             (json!({"type": "password", "target": {"includePrevious": true}}), "spec.target.includePrevious"),
@@ -98,7 +104,7 @@ mod tests {
             (json!({"type": "password", "rollout": {}}), "spec.rollout"),
         ];
         for (spec, field) in table {
-            assert_eq!(unsupported(&serde_json::from_value(spec).unwrap()), [field]);
+            assert_eq!(unsupported(&serde_json::from_value(spec).unwrap()).join(", "), field);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use credsmith_core::{
-    domain::{CredentialType, JsonText, SecretText, Value, VersionId, json},
+    domain::{CredentialType, SecretText, Value, VersionId, json},
     keyring::Keyring,
 };
 use k8s_openapi::{
@@ -122,19 +122,25 @@ impl TargetPlan {
         match &self.keys {
             Keys::All => Ok(parts.into_iter().map(|(part, text)| (part.to_owned(), text)).collect()),
             Keys::Mapped(keys) => {
-                let part = |name: &str| parts.iter().find(|(part, _)| *part == name).map(|(_, text)| text.duplicate());
-                Ok(keys.iter().filter_map(|(key, name)| Some((key.clone(), part(name)?))).collect())
+                let mut data = BTreeMap::new();
+                for (key, name) in keys {
+                    let part = parts.iter().find(|(part, _)| part == name).map(|(_, text)| text.duplicate());
+                    let part = part.ok_or_else(|| {
+                        format!("spec.target.keys: {key} is to hold {name}, which this version does not have: set it, or drop the key")
+                    })?;
+                    data.insert(key.clone(), part);
+                }
+                Ok(data)
             }
             Keys::Expand => {
                 let (_, document) = parts.pop().ok_or("there is no document to expand")?;
                 let members = json::string_members(&document)
                     .ok_or("target.expand needs a JSON object: set one, or drop target.expand")?;
-                if let Some((at, (name, _))) = members.iter().enumerate().find(|(_, (name, _))| !is_key(name)) {
-                    let shown = JsonText::parse(&serde_json::Value::from(name.as_str()).to_string());
-                    let shown = shown.map(|text| text.as_str().to_owned()).unwrap_or_default();
+                // The name itself stays unsaid: it is part of the secret document.
+                if let Some(at) = members.iter().position(|(name, _)| !is_key(name)) {
                     return Err(format!(
-                        "target.expand: member {} of the document, {shown}, cannot be a key of a Secret: rename it, or map \
-                         the whole document with target.keys",
+                        "target.expand: the name of text {} of the document cannot be a key of a Secret: rename that member, or \
+                         map the whole document with target.keys",
                         at + 1
                     ));
                 }

@@ -155,14 +155,22 @@ impl Asked<'_> {
             let problem = not_allowed(source).to_string();
             return Ok((self.ensure(WantedOrigin::Source(None)).await?, Some(problem), known));
         }
-        if known.as_ref() == Some(&seen.revision) {
+        if known.as_ref() == Some(&source.mark(&seen.revision)) {
             let state = self.ensure(WantedOrigin::Source(None)).await?;
             if !matches!(state, State::WaitingForInput) {
                 return Ok((state, None, known));
             }
         }
         match self.context.sources.read(&self.name_of_namespace(), source, self.plan.kind).await {
-            Ok((given, revision)) => Ok((self.ensure(WantedOrigin::Source(Some(given))).await?, None, Some(revision))),
+            Ok((given, revision)) => match self.ensure(WantedOrigin::Source(Some(given))).await {
+                Ok(state) => Ok((state, None, Some(source.mark(&revision)))),
+                Err(error) => {
+                    let problem = unusable(source, error)?;
+                    // Read, and found wanting: it is not read again until it changes.
+                    let state = self.ensure(WantedOrigin::Source(None)).await?;
+                    Ok((state, Some(problem), known))
+                }
+            },
             Err(sources::Error::Unusable(problem)) => {
                 Ok((self.ensure(WantedOrigin::Source(None)).await?, Some(problem), known))
             }
@@ -182,11 +190,22 @@ impl Asked<'_> {
         }
         // Watched only while it is missing: it wakes the object when it comes.
         let seen = self.context.sources.observe(&self.name_of_namespace(), &source.name, &self.key()).await;
-        if seen.is_none() {
-            return Ok((self.ensure(while_new(None)).await?, Some(missing(source).to_string()), None));
+        let refusal = match seen {
+            None => Some(missing(source)),
+            Some(seen) if !seen.allowed => Some(not_allowed(source)),
+            Some(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            return Ok((self.ensure(while_new(None)).await?, Some(refusal.to_string()), None));
         }
         match self.context.sources.read(&self.name_of_namespace(), source, self.plan.kind).await {
-            Ok((given, _)) => Ok((self.ensure(while_new(Some(given))).await?, None, None)),
+            Ok((given, _)) => match self.ensure(while_new(Some(given))).await {
+                Ok(state) => Ok((state, None, None)),
+                Err(error) => {
+                    let problem = unusable(source, error)?;
+                    Ok((self.ensure(while_new(None)).await?, Some(problem), None))
+                }
+            },
             Err(sources::Error::Unusable(problem)) => Ok((self.ensure(while_new(None)).await?, Some(problem), None)),
             Err(sources::Error::Kube(error)) => Err(error.into()),
         }
@@ -232,6 +251,14 @@ impl Asked<'_> {
     fn key(&self) -> Key {
         Key::new(&self.object.name_any()).within(&self.name_of_namespace())
     }
+}
+
+/// What is wrong with the content of a source, where that is what is wrong: with field, Secret, key and next step.
+fn unusable(source: &Source, error: Error) -> Result<String, Error> {
+    let Error::Hub(why @ (hub::Error::Invalid(_) | hub::Error::TooLarge)) = error else { return Err(error) };
+    let keys: Vec<_> = source.keys.values().map(String::as_str).collect();
+    let (field, name, keys) = (source.field, &source.name, keys.join(" and "));
+    Ok(format!("{field}: key {keys} of Secret {name} cannot be used: {why}"))
 }
 
 /// Whether there are versions at the path that the object does not have yet.

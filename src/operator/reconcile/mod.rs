@@ -7,7 +7,10 @@ mod project;
 
 use std::{sync::Arc, time::Duration};
 
-use credsmith_core::hub::{self, Caller};
+use credsmith_core::{
+    domain::ObjectUid,
+    hub::{self, Caller},
+};
 use kube::ResourceExt;
 use kube_runtime::controller::Action;
 
@@ -28,6 +31,8 @@ pub enum Error {
     Hub(#[from] hub::Error),
     #[error(transparent)]
     Secret(#[from] crate::secret::write::Error),
+    #[error("the API server did not answer in {} s", PATIENCE.as_secs())]
+    Slow,
 }
 
 /// Looks at an object and brings everything to what it says.
@@ -45,7 +50,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         }
     };
     let uid = object.uid().unwrap_or_default();
-    let result = look(&object, &context).await;
+    let result = tokio::time::timeout(PATIENCE, look(&object, &context)).await.unwrap_or(Err(Error::Slow));
     let label = match &result {
         Ok(outcome) => outcome.reason,
         Err(_) => "Error",
@@ -96,6 +101,9 @@ pub fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) 
 
 /// Whether nobody answered who could: that is not the object's fault, so it is no reason to wait longer each time.
 fn is_away(error: &Error) -> bool {
+    if matches!(error, Error::Slow) {
+        return true;
+    }
     let (Error::Kube(error) | Error::Secret(crate::secret::write::Error::Kube(error))) = error else { return false };
     match error {
         kube::Error::HyperError(_) | kube::Error::Service(_) => true,
@@ -129,10 +137,25 @@ async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcom
         // The change of the object wakes it again.
         return Ok(Outcome::silent());
     }
-    context.authority.publish(&context.client, &namespace).await?;
+    if let Some(refused) = context.refuse_our_own(&namespace, &plan) {
+        return Ok(Outcome::refused(object, &refused));
+    }
     let caller = Caller::operator(&namespace, context.epoch, context.hub.clock.now());
     let ensured = ensure::ensure(object, &plan, &ns, &caller, context).await?;
-    project::project(object, &plan, ensured, context).await
+    if !context.index.is_live(&object.uid().unwrap_or_default()) {
+        // Deleted while it was looked at: what was claimed for it just now is let go again.
+        context.release(ObjectUid::new(object.uid().unwrap_or_default()));
+        return Ok(Outcome::silent());
+    }
+    let outcome = project::project(object, &plan, ensured, context).await?;
+    // After the main job, which it must not hold up.
+    match context.authority.publish(&context.client, &namespace).await {
+        Ok(()) => Ok(outcome),
+        Err(error) => {
+            tracing::warn!(%error, %namespace, "the front's certificate authority cannot be published; it is tried again");
+            Ok(outcome.later())
+        }
+    }
 }
 
 async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome) -> Result<(), kube::Error> {
@@ -167,6 +190,8 @@ fn is_paused(object: &Credential) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
+/// How long one look may take: a request that hangs must not keep the others waiting for ever.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between tries while the API server is away.
 const AWAY: Duration = Duration::from_secs(2);
 /// Annotation: nothing is done until it is gone.

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest;
 use credsmith_core::{
-    domain::{Reason, schedule::Kept},
+    domain::{
+        Reason,
+        schedule::{Answer, Kept},
+    },
     hub,
 };
 use jiff::Timestamp;
@@ -133,10 +136,12 @@ impl Outcome {
             }
             Error::Hub(hub::Error::Damaged(why)) => Some(Self::waiting(
                 "StoreSealed",
-                format!("{why}: restore the store from a backup, or delete the credential over the API"),
+                format!(
+                    "{why}: restore the store from a backup, or delete this object and then the credential over the API"
+                ),
             )),
             Error::Hub(hub::Error::Invalid(why)) => Some(Self::waiting("WaitingForInput", why.clone())),
-            Error::Hub(error @ hub::Error::TooLarge(_)) => Some(Self::waiting("WaitingForInput", error.to_string())),
+            Error::Hub(error @ hub::Error::TooLarge) => Some(Self::waiting("WaitingForInput", error.to_string())),
             Error::Secret(write::Error::Kube(kube::Error::Api(status))) | Error::Kube(kube::Error::Api(status))
                 if status.code == 403 =>
             {
@@ -260,7 +265,7 @@ impl Outcome {
 /// How the version stands to what the manifest asks for.
 pub fn generated(version: &hub::Version, kept: Kept, adopted: bool) -> Said {
     let number = version.row.number;
-    if kept == Kept::ParametersDrifted {
+    if kept.drifted {
         return Said {
             status: false,
             reason: "ParametersDrifted",
@@ -282,16 +287,16 @@ pub fn generated(version: &hub::Version, kept: Kept, adopted: bool) -> Said {
 
 /// Whether a rotation is due, and what became of a request.
 pub fn rotation_due(kept: Kept, request: Option<&str>, current: &hub::Version) -> Said {
-    let (reason, message) = match (kept, request) {
+    let (reason, message) = match (kept.request, request) {
         // The request that made the version which is handed out now was met; only an older one is worth a word.
-        (Kept::RequestAlreadyUsed(version), Some(_)) if version != current.row.id => (
+        (Answer::AlreadyUsed(version), Some(_)) if version != current.row.id => (
             "RequestAlreadyUsed",
             format!(
                 "this text of {} made version {version} before: use another text to rotate again",
                 super::ROTATE_AT
             ),
         ),
-        (Kept::RequestNeedsGenerator, Some(_)) => (
+        (Answer::NeedsGenerator, Some(_)) => (
             "NotDue",
             format!(
                 "a given value is not generated, so {} makes nothing: change the source or set it over the API",

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use credsmith_core::domain::{
-    Reason,
-    ownership::{Foreign, INHERITS_API},
-};
+use credsmith_core::domain::ownership::{Foreign, INHERITS_API};
 use kube::{Resource, ResourceExt};
 use kube_runtime::events::EventType;
 
@@ -98,9 +95,7 @@ pub async fn project(
             return Ok(dress(outcome.with_target(&target.name, Some("InvalidSpec"))).with_facts(facts(None)));
         }
     };
-    // What was imported as the first version may have come from the very Secret that stands in the way.
-    let imported = version.row.number == 1 && version.row.reason == Reason::Imported;
-    let outcome = match writer.write(target, &desired, imported).await {
+    let outcome = match writer.write(target, &desired).await {
         Ok(written) => {
             if matches!(written, Written::Repaired { .. }) {
                 context.hub.metrics.drift_repaired.with_label_values(&[&namespace]).inc();
@@ -110,7 +105,7 @@ pub async fn project(
         }
         Err(write::Error::Conflict(why)) => conflict(object, plan, why),
         Err(write::Error::NamespaceTerminating) => return Ok(Outcome::silent()),
-        Err(write::Error::Refused(why)) => {
+        Err(write::Error::Refused(why) | write::Error::OtherType(why)) => {
             let message = format!("Secret {} is refused by the API server: {why}", target.name);
             let said = Said { status: false, reason: "Conflict", message: message.clone() };
             let failed = event(EventType::Warning, "ProjectionFailed", message.clone());

@@ -156,7 +156,7 @@ impl SeenSecrets {
     pub fn forget(&self, meta: &ObjectMeta) -> Option<Seen> {
         let (key, gone) = (key(meta)?, Seen::of(meta));
         let mut all = self.lock();
-        let stale = all.get(&key).is_some_and(|known| known.uid == gone.uid || known.revision <= gone.revision);
+        let stale = all.get(&key).is_some_and(|known| known.revision <= gone.revision);
         if stale { all.remove(&key) } else { None }
     }
 
@@ -165,15 +165,22 @@ impl SeenSecrets {
         self.lock().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// Takes a whole list.
+    /// Takes a whole list, and keeps what is newer than anything in it: that was written after the list was made.
     pub fn replace(&self, list: &[PartialObjectMeta<Secret>]) {
-        *self.lock() = list.iter().filter_map(|item| Some((key(&item.metadata)?, Seen::of(&item.metadata)))).collect();
+        let entry = |item: &PartialObjectMeta<Secret>| Some((key(&item.metadata)?, Seen::of(&item.metadata)));
+        let mut fresh: HashMap<_, _> = list.iter().filter_map(entry).collect();
+        let latest = fresh.values().map(|seen| seen.revision).max().unwrap_or(u64::MAX);
+        let mut all = self.lock();
+        fresh.extend(all.drain().filter(|(_, seen)| seen.revision > latest));
+        *all = fresh;
     }
 
-    /// The Secrets of a namespace that were written for an object, other than `keep`.
+    /// The Secrets of a namespace that were written for an object, other than `keep`. A copy that somebody made of one
+    /// carries its labels, but our field manager has no part in it.
     pub fn others_of(&self, namespace: &str, object_uid: &str, keep: Option<&str>) -> Vec<(String, Seen)> {
         let all = self.lock();
-        let mine = all.iter().filter(|((ns, _), seen)| ns == namespace && seen.belongs_to(object_uid));
+        let ours = |seen: &Seen| seen.belongs_to(object_uid) && seen.owned.is_some();
+        let mine = all.iter().filter(|((ns, _), seen)| ns == namespace && ours(seen));
         mine.filter(|((_, name), _)| Some(name.as_str()) != keep)
             .map(|((_, name), seen)| (name.clone(), seen.clone()))
             .collect()

@@ -9,9 +9,12 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::seen::{Seen, SeenSecrets, is_ours, manager};
-use crate::credential::{
-    spec::OnConflict,
-    target::{Desired, TargetPlan},
+use crate::{
+    credential::{
+        spec::OnConflict,
+        target::{Desired, TargetPlan, forbidden},
+    },
+    sources::ALLOW_ADOPTION,
 };
 use credsmith_core::metrics::Metrics;
 
@@ -42,6 +45,9 @@ pub enum Error {
     /// The API server refuses the Secret as it is.
     #[error("{0}")]
     Refused(String),
+    /// The Secret that stands there has another type.
+    #[error("{0}")]
+    OtherType(String),
     #[error(transparent)]
     Kube(#[from] kube::Error),
 }
@@ -60,15 +66,14 @@ pub struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Brings the Secret to `desired`. `adopted` tells that the bytes of the Secret that stands there are the version
-    /// that is projected, so that it may be taken over as it is.
-    pub async fn write(&self, plan: &TargetPlan, desired: &Desired, adopted: bool) -> Result<Written, Error> {
+    /// Brings the Secret to `desired`.
+    pub async fn write(&self, plan: &TargetPlan, desired: &Desired) -> Result<Written, Error> {
         let controlled = !plan.retain;
         match self.seen.get(self.namespace, &plan.name) {
             Some(seen) if seen.in_sync(desired, self.object_uid, controlled) => Ok(Written::InSync),
-            Some(seen) if seen.terminating => self.create(plan, desired, adopted).await,
-            Some(seen) => self.change(plan, desired, &seen, adopted).await,
-            None => self.create(plan, desired, adopted).await,
+            Some(seen) if seen.terminating => self.create(plan, desired).await,
+            Some(seen) => self.change(plan, desired, &seen).await,
+            None => self.create(plan, desired).await,
         }
     }
 
@@ -79,7 +84,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn create(&self, plan: &TargetPlan, desired: &Desired, adopted: bool) -> Result<Written, Error> {
+    async fn create(&self, plan: &TargetPlan, desired: &Desired) -> Result<Written, Error> {
         match self.post(desired).await {
             Ok(()) => Ok(Written::Created),
             Err(error) if is(&error, 409) => {
@@ -87,19 +92,19 @@ impl Writer<'_> {
                 let Some(found) = self.api().get_metadata_opt(&plan.name).await? else {
                     return Err(error.into());
                 };
-                self.change(plan, desired, &Seen::of(&found.metadata), adopted).await
+                self.change(plan, desired, &Seen::of(&found.metadata)).await
             }
             Err(error) => Err(translate(error)),
         }
     }
 
-    async fn change(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen, adopted: bool) -> Result<Written, Error> {
+    async fn change(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen) -> Result<Written, Error> {
         match self.whose(seen, desired) {
             Whose::Ours | Whose::OurPredecessors => {
                 // The annotation alone does not tell: a stranger may have taken it off.
                 let wanted = Some(desired.fingerprint.as_str());
                 let repaired = seen.fingerprint.as_deref() == wanted || self.told == wanted;
-                self.apply(plan, desired, seen).await?;
+                self.apply_or_make_anew(plan, desired, seen).await?;
                 Ok(match (&seen.rival, repaired) {
                     (rival, true) => Written::Repaired {
                         rival: rival.clone().unwrap_or_else(|| "a client that left no name".into()),
@@ -117,16 +122,13 @@ impl Writer<'_> {
                      spec.target.onConflict to Adopt or Overwrite",
                     plan.name
                 ))),
-                OnConflict::Adopt if adopted => {
+                OnConflict::Adopt => {
+                    self.check_adoptable(plan, desired).await?;
                     self.apply(plan, desired, seen).await?;
                     Ok(Written::TookOver)
                 }
-                OnConflict::Adopt => Err(Error::Conflict(format!(
-                    "Secret {} exists and is not ours, and it cannot be adopted because the path has versions already: \
-                     delete it, or set spec.target.onConflict to Overwrite",
-                    plan.name
-                ))),
                 OnConflict::Overwrite => {
+                    self.check_replaceable(plan, desired).await?;
                     self.remove(&plan.name, &seen.uid).await?;
                     self.post(desired).await.map_err(translate)?;
                     Ok(Written::TookOver)
@@ -147,6 +149,67 @@ impl Writer<'_> {
         let left = seen.owner_uid.as_deref().is_some_and(|uid| !(self.is_live)(uid));
         let free = seen.controller.as_deref().is_none_or(|uid| seen.owner_uid.as_deref() == Some(uid));
         if left && free && seen.path.as_ref() == path { Whose::OurPredecessors } else { Whose::Strangers }
+    }
+
+    /// A Secret keeps its type for life: where ours is to have another, it is made anew.
+    async fn apply_or_make_anew(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen) -> Result<(), Error> {
+        match self.apply(plan, desired, seen).await {
+            Err(Error::OtherType(_)) => {
+                self.try_post(plan, desired).await?;
+                self.remove(&plan.name, &seen.uid).await?;
+                self.post(desired).await.map_err(translate)
+            }
+            other => other,
+        }
+    }
+
+    /// A stranger's Secret is adopted where it consents and holds the very bytes that are projected: as the first version
+    /// came from it, or as if it had.
+    async fn check_adoptable(&self, plan: &TargetPlan, desired: &Desired) -> Result<(), Error> {
+        let name = &plan.name;
+        let Some(found) = self.api().get_opt(name).await? else { return Ok(()) };
+        if found.annotations().get(ALLOW_ADOPTION).is_none_or(|value| value != "true") {
+            return Err(Error::Conflict(format!(
+                "Secret {name} does not allow it: kubectl annotate secret {name} {ALLOW_ADOPTION}=true"
+            )));
+        }
+        if found.type_ != desired.secret.type_ {
+            let secret_type = found.type_.as_deref().unwrap_or("Opaque");
+            return Err(Error::Conflict(format!(
+                "Secret {name} has type {secret_type}, and a Secret keeps its type: set spec.target.type to {secret_type}"
+            )));
+        }
+        let (held, wanted) = (found.data.unwrap_or_default(), desired.secret.data.as_ref());
+        // A key that it lacks, such as a hash, is added; one that it holds must hold the same.
+        let same = wanted.into_iter().flatten().all(|(key, bytes)| held.get(key).is_none_or(|held| held == bytes));
+        if same {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "Secret {name} exists and is not ours, and it cannot be adopted because the path has another value already: \
+             delete it, or set spec.target.onConflict to Overwrite"
+        )))
+    }
+
+    /// Before a stranger's Secret is deleted: it is of no type that gives rights, and ours will be taken in its place.
+    async fn check_replaceable(&self, plan: &TargetPlan, desired: &Desired) -> Result<(), Error> {
+        let name = &plan.name;
+        let found = self.api().get_opt(name).await?;
+        if let Some(secret_type) = found.and_then(|secret| secret.type_).filter(|secret_type| forbidden(secret_type)) {
+            return Err(Error::Conflict(format!(
+                "Secret {name} has type {secret_type}, and is never replaced: choose another spec.target.name"
+            )));
+        }
+        self.try_post(plan, desired).await
+    }
+
+    /// Asks whether the API server would take the Secret, under a name that is free.
+    async fn try_post(&self, plan: &TargetPlan, desired: &Desired) -> Result<(), Error> {
+        let mut trial = desired.secret.clone();
+        trial.metadata.name = None;
+        trial.metadata.generate_name = Some(format!("{}-", plan.name));
+        self.api().create(&PostParams { dry_run: true, ..PostParams::default() }, &trial).await.map_err(translate)?;
+        Ok(())
     }
 
     async fn post(&self, desired: &Desired) -> Result<(), kube::Error> {
@@ -248,12 +311,10 @@ fn is(error: &kube::Error, code: u16) -> bool {
 
 fn translate(error: kube::Error) -> Error {
     let kube::Error::Api(status) = &error else { return Error::Kube(error) };
-    let terminating = status
-        .details
-        .as_ref()
-        .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+    let causes = || status.details.iter().flat_map(|details| &details.causes);
     match status.code {
-        403 if terminating => Error::NamespaceTerminating,
+        403 if causes().any(|cause| cause.reason == "NamespaceTerminating") => Error::NamespaceTerminating,
+        422 if causes().any(|cause| cause.field == "type") => Error::OtherType(status.message.clone()),
         422 | 400 => Error::Refused(status.message.clone()),
         _ => Error::Kube(error),
     }

@@ -50,8 +50,8 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
     if !held || row.id != put.credential {
         return Err(conflict().into());
     }
-    // A credential without a version may still change its type: nobody has seen a value of it.
-    if newest.is_some() && row.kind != put.kind {
+    // Without a version and without an object that waits for one, the type is nobody's yet.
+    if (newest.is_some() || row.owner.object.is_some()) && row.kind != put.kind {
         return Err(Error::OtherKind(row.kind).into());
     }
     let at = later(put.stamp.at, newest)?;

@@ -149,7 +149,8 @@ impl Scene {
     /// Waits until that holds for the status, which is about the spec as it is now.
     pub async fn status(&self, name: &str, what: &str, holds: impl Fn(&Credential) -> bool) -> Credential {
         let (objects, last) = (self.api::<Credential>(), Mutex::new(String::new()));
-        let found = eventually(&format!("{name} {what}"), PATIENCE, || async {
+        let what = format!("{name}: {what}");
+        let found = eventually(&what, PATIENCE, || async {
             let object = objects.get(name).await?;
             let observed = object.status.as_ref().and_then(|status| status.observed_generation);
             *last.lock().unwrap() = format!("{:#?}", object.status.as_ref().map(|status| &status.conditions));

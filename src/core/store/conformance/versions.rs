@@ -203,16 +203,17 @@ pub async fn another_type_is_refused(store: &dyn Store) {
     assert!(matches!(refused, Err(Error::OtherKind(CredentialType::Value))), "{refused:?}");
 }
 
-pub async fn a_claimed_name_without_versions_may_change_its_type(store: &dyn Store) {
+pub async fn a_claimed_name_without_versions_changes_its_type_by_its_claim_alone(store: &dyn Store) {
     let (first, epoch) = claimed(store, "/a", owner("a")).await;
     assert_eq!(first.kind, CredentialType::Value);
 
-    let again = PutOwner { was: owner("a"), kind: CredentialType::User, ..claim("/a", owner("a"), epoch) };
-    assert_eq!(store.claim(again).await.unwrap().kind, CredentialType::User);
+    let refused = put_again(store, PutVersion { kind: CredentialType::Password, ..put("/a") }).await;
+    assert!(matches!(refused, Err(Error::OtherKind(CredentialType::Value))), "{refused:?}");
+    let again = PutOwner { was: owner("a"), kind: CredentialType::Password, ..claim("/a", owner("a"), epoch) };
+    assert_eq!(store.claim(again).await.unwrap().kind, CredentialType::Password);
     let row = put_again(store, PutVersion { kind: CredentialType::Password, ..put("/a") }).await.unwrap();
 
     assert_eq!(row.kind, CredentialType::Password);
-    assert_eq!(store.credential(&name("/a")).await.unwrap().unwrap().kind, CredentialType::Password);
 }
 
 pub async fn a_request_makes_one_version_for_ever(store: &dyn Store) {

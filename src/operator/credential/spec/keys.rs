@@ -10,6 +10,9 @@ use super::source::PartsSource;
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.signedBy) || !has(self.selfSign) || !self.selfSign").message("signedBy and selfSign contradict each other"))]
+#[x_kube(validation = Rule::new("!has(self.fromSecret) || !(has(self.commonName) || has(self.organization) || has(self.organizationUnit) || has(self.locality) || has(self.state) || has(self.country) || has(self.dnsNames) || has(self.ipAddresses) || has(self.keyUsage) || has(self.extendedKeyUsage) || has(self.isCA) || has(self.pathLength) || has(self.signedBy) || has(self.selfSign) || has(self.duration) || has(self.key))").message("fromSecret stands alone in its block"))]
+#[x_kube(validation = Rule::new("(has(self.dnsNames) ? size(self.dnsNames) : 0) + (has(self.ipAddresses) ? size(self.ipAddresses) : 0) <= 1000").message("dnsNames and ipAddresses have at most 1000 entries together"))]
+#[x_kube(validation = Rule::new("!has(self.duration) || (duration(self.duration) >= duration('1h') && duration(self.duration) <= duration('87600h'))").message("duration is 1h to 87600h"))]
 #[x_kube(validation = Rule::new("!has(self.pathLength) || (has(self.isCA) && self.isCA)").message("pathLength may only stand with isCA"))]
 pub struct CertificateBlock {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +31,7 @@ pub struct CertificateBlock {
     #[schemars(length(min = 1, max = 128))]
     pub state: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 2))]
+    #[schemars(length(min = 1, max = 2))]
     pub country: Option<String>,
     /// Host names it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,6 +134,7 @@ pub enum ExtendedKeyUsageWord {
 /// How an SSH key is made.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.fromSecret) || !(has(self.algorithm) || has(self.keyLength) || has(self.comment))").message("fromSecret stands alone in its block"))]
 #[x_kube(validation = Rule::new("!has(self.keyLength) || !has(self.algorithm) || self.algorithm == 'rsa'").message("keyLength may only stand with algorithm rsa"))]
 pub struct SshBlock {
     /// `rsa` where absent.
@@ -138,11 +142,11 @@ pub struct SshBlock {
     pub algorithm: Option<SshAlgorithm>,
     /// 2048, 3072 or 4096; 2048 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 2048, max = 4096))]
+    #[schemars(extend("enum" = [2048, 3072, 4096]))]
     pub key_length: Option<i32>,
     /// One line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 255))]
+    #[schemars(length(max = 255), regex(pattern = r"^[^\r\n]*$"))]
     pub comment: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_secret: Option<PartsSource>,
@@ -156,12 +160,13 @@ pub enum SshAlgorithm {
 }
 
 /// How an RSA key is made.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Default)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.fromSecret) || !has(self.keyLength)").message("fromSecret stands alone in its block"))]
 pub struct RsaBlock {
     /// 2048, 3072 or 4096; 2048 where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 2048, max = 4096))]
+    #[schemars(extend("enum" = [2048, 3072, 4096]))]
     pub key_length: Option<i32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_secret: Option<PartsSource>,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub struct Rotation {
     /// A duration such as 720h, one minute or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[1-9][0-9]{0,6}(h|m|s)$"))]
+    #[schemars(regex(pattern = r"^([1-9][0-9]{0,6}(h|m)|([6-9][0-9]|[1-9][0-9]{2,6})s)$"))]
     pub every: Option<String>,
     /// Five fields of cron.
     #[serde(default, skip_serializing_if = "Option::is_none")]
