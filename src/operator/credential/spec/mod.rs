@@ -107,7 +107,7 @@ pub struct CredentialSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
     /// What becomes of the stored value when the object goes: `Retain` (taken where absent) leaves it as it is, `Delete`
-    /// makes a tombstone that can be undone.
+    /// makes a tombstone that keeps every version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_policy: Option<StorePolicy>,
     /// Who may write the path over the API. Absent: `Allow` for value and json, `Deny` beside a `fromSecret`, else
