@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client, Config};
 
@@ -34,7 +35,8 @@ pub struct OperatorOptions {
     /// Where store, log and kubeconfig lie; by default a new directory that goes with the cluster's. A second operator on the
     /// directory of the first finds its store.
     pub dir: Option<PathBuf>,
-    /// `CREDSMITH_KEYS`: where the master keys come from.
+    /// `CREDSMITH_KEYS`: where the master keys come from. Where it is empty, from `master.key` in the directory, made where
+    /// there is none: the tests read at the end what the stores hold, and need the keys for that.
     pub keys: String,
     /// `CREDSMITH_LOG`: a level, or levels by module.
     pub log: String,
@@ -53,7 +55,7 @@ impl Default for OperatorOptions {
             namespace: RELEASE_NAMESPACE.into(),
             service_account: "credsmith".into(),
             dir: None,
-            keys: "secret:credsmith-root-key".into(),
+            keys: String::new(),
             log: "info".into(),
             env: Vec::new(),
             args: Vec::new(),
@@ -78,6 +80,7 @@ impl OperatorProcess {
             None => cluster.fresh_dir("operator")?,
         };
         let program = options.program.map_or_else(built_binary, Ok)?;
+        let keys = if options.keys.is_empty() { key_in(&dir)? } else { options.keys };
         let account = dir.join("kubeconfig");
         kubeconfig::write_for_service_account(
             &account,
@@ -93,7 +96,7 @@ impl OperatorProcess {
             ("KUBECONFIG", account.display().to_string()),
             (NAMESPACE, options.namespace),
             ("CREDSMITH_STORE", format!("sqlite://{}/store.db", dir.display())),
-            ("CREDSMITH_KEYS", options.keys),
+            ("CREDSMITH_KEYS", keys),
             (LISTEN, format!("127.0.0.1:{https}")),
             (LISTEN_PLAIN, format!("127.0.0.1:{plain}")),
             ("CREDSMITH_LOG", options.log),
@@ -231,6 +234,15 @@ pub fn built_beside(name: &str) -> Result<PathBuf> {
     let places = running.ancestors().skip(1).take(2).chain([debug.as_path()]);
     let mut candidates = places.map(|dir| dir.join(name));
     candidates.find(|path| path.is_file()).with_context(|| format!("the program {name} is not built"))
+}
+
+/// The setting that names the master key of a directory, which gets one where it has none.
+fn key_in(dir: &Path) -> Result<String> {
+    let file = dir.join("master.key");
+    if !file.exists() {
+        state::write_private(&file, STANDARD.encode(state::random(32)))?;
+    }
+    Ok(format!("file:{}", file.display()))
 }
 
 /// How long one question for readiness may take: whoever else owns the port may never answer.

@@ -158,7 +158,10 @@ impl Sandbox {
                     say("operator: was built anew since it was started; ending it");
                     operator.terminate().await?;
                 }
-                let options = OperatorOptions { dir: Some(dir), lifetime: Lifetime::Detached, ..Default::default() };
+                // As in a cluster, where the process makes the Secret at its first start.
+                let keys = "secret:credsmith-root-key".into();
+                let options =
+                    OperatorOptions { dir: Some(dir), keys, lifetime: Lifetime::Detached, ..Default::default() };
                 let operator = OperatorProcess::start(&self.cluster, options).await?;
                 say(&format!("operator: started at {}, log {}", operator.url(), operator.process().log().display()));
                 operator

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_full_or_failing_disk_is_named_loses_nothing_and_heals_by_itself() -> Result<()> {
+    credsmith_harness::state::keep_until_the_end();
     let cluster = Cluster::start(Options::default()).await?;
     cluster.install_chart().await?;
     let namespace = cluster.namespace("disk").await?;

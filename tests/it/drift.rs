@@ -7,6 +7,7 @@ use credsmith_harness::drift::{self, Options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_of_strangers_are_repaired_and_nobody_else_is_asked_about() -> Result<()> {
+    credsmith_harness::state::keep_until_the_end();
     let report = drift::run(&Options::short()).await?;
     writeln!(std::io::stderr(), "{report}")?; // past the capture: these lines are what the test is for
     assert!(report.passed(), "{report}");

@@ -10,3 +10,7 @@ mod operator;
 mod outage;
 mod plain;
 mod torture;
+
+// Tests start in the order of their names, and this one looks at what the others left.
+#[path = "leaks/mod.rs"]
+mod zz_leaks;

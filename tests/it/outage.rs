@@ -78,6 +78,7 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Result<Self> {
+        credsmith_harness::state::keep_until_the_end();
         let cluster = Cluster::start(Options { audit: Audit::Everything, ..Options::default() }).await?;
         cluster.install_chart().await?;
         let operator = OperatorProcess::start(&cluster, OperatorOptions::default()).await?;

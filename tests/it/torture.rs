@@ -6,6 +6,7 @@ use credsmith_harness::torture::{Options, torture};
 
 #[tokio::test]
 async fn ten_kills_under_load_lose_nothing_and_make_nothing_twice() -> anyhow::Result<()> {
+    credsmith_harness::state::keep_until_the_end();
     let seed = std::process::id().into();
     let report = torture(&Options { kills: 10, without_sync: false, seed }).await?;
     writeln!(std::io::stderr(), "{report}")?; // past the capture: this line is what the test is for

@@ -278,6 +278,20 @@ async fn a_source_is_imported_and_followed() {
 }
 
 #[tokio::test]
+async fn a_request_on_a_given_value_is_answered_the_same_at_every_look() {
+    let w = world().await;
+    let from = |content: Option<&str>| {
+        let given = content.map(|content| Given::Value(text(content)));
+        Wanted { request: Some(RequestId::new("r1")), ..wanted(WantedOrigin::Source(given)) }
+    };
+    let no_generator = Kept { drifted: false, request: Answer::NeedsGenerator };
+    for (content, expected) in [(Some("one"), true), (Some("one"), false), (None, false), (Some("two"), true)] {
+        let (_, made, kept) = w.ready(from(content)).await;
+        assert_eq!((made, kept), (expected, no_generator), "{content:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_adopted_value_is_not_rotated_away_by_the_manifest_that_brought_it() {
     let w = world().await;
     let adopting =

@@ -152,7 +152,10 @@ async fn the_largest_value_fits_and_one_byte_more_does_not() {
     };
     let answer = put(&"x".repeat(65_537)).await;
     assert_eq!(answer.status, 413);
-    assert_eq!(answer.error(), "the value has 65537 bytes, at most 65536 are allowed");
+    assert_eq!(
+        answer.error(),
+        "the value is larger than 65536 bytes: shorten it, or split it over several credentials"
+    );
     nothing_is_stored(&app).await;
     assert_eq!(put(&"x".repeat(65_536)).await.status, 200);
     assert_eq!(put(&"\\u0041".repeat(65_536)).await.status, 200); // what counts is the decoded value

@@ -12,10 +12,10 @@ use kube::{Api, api::ListParams};
 use serde::Serialize;
 
 use super::{
-    super::operator::scene::{HEARD, Scene},
     search::Sink,
     stores::{all, below},
 };
+use crate::operator::scene::{HEARD, Scene};
 
 /// Every sink of the run.
 pub async fn gather(scene: &Scene, dirs: &[PathBuf]) -> Vec<Sink> {
@@ -28,8 +28,11 @@ pub async fn gather(scene: &Scene, dirs: &[PathBuf]) -> Vec<Sink> {
     let logs = stores.iter().map(|file| PathBuf::from(format!("{}-wal", file.display())));
     let mut sinks = vec![
         Sink::files("logs of the operators", named(&|name| name.starts_with("operator") && name.ends_with(".log"))),
-        Sink::files("logs of the control planes", named(&|name| name.starts_with("kube-") && name.ends_with(".log"))),
-        Sink::files("audit log of the API server", named(&|name| name.starts_with("audit") && name.contains(".json"))),
+        // What the components say rarely names anything: they share the control of the audit log.
+        Sink::files(
+            "logs of the control planes, audit included",
+            named(&|name| name.starts_with("audit") || name.starts_with("kube-") && name.ends_with(".log")),
+        ),
         Sink::files("etcd, where Secrets are sealed", named(&|name| in_etcd(name))),
         Sink::files("store files", stores.clone()),
         Sink::files("logs of the stores", logs.filter(|file| file.exists()).collect()),

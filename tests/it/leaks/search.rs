@@ -109,7 +109,10 @@ fn spellings(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         all.push(("base64 for URLs", inner(&URL_SAFE_NO_PAD, bytes, before)));
     }
     let mut seen = BTreeSet::new();
-    all.into_iter().map(|(name, text)| (name, text.into_bytes())).filter(|(_, text)| seen.insert(text.clone())).collect()
+    all.into_iter()
+        .map(|(name, text)| (name, text.into_bytes()))
+        .filter(|(_, text)| seen.insert(text.clone()))
+        .collect()
 }
 
 /// The characters that stand for nothing but this text, where so many bytes stand before it in what is encoded.
@@ -156,7 +159,9 @@ mod tests {
         }
         for (spelling, text) in written {
             let (hits, _) = search(&wanted, "planted", &[Sink::texts("here", vec![text.clone()])]);
-            let same = |hit: &Hit| hit.spelling == spelling || spelling.starts_with("base64") && hit.spelling.starts_with("base64");
+            let same = |hit: &Hit| {
+                hit.spelling == spelling || spelling.starts_with("base64") && hit.spelling.starts_with("base64")
+            };
             assert!(hits.iter().any(same), "{spelling} is not found in {text}: {hits:?}");
         }
         let (hits, control) = search(&wanted, "planted", &[Sink::texts("here", vec!["nothing, planted".into()])]);

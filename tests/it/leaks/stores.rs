@@ -7,7 +7,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use credsmith::{config::StoreUrl, keys};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use credsmith::keys;
 use credsmith_core::{
     domain::{CredentialId, CredentialType, SecretBytes, Value, VersionId},
     keyring::{Keyring, Place, Sealed},
@@ -16,8 +17,8 @@ use credsmith_core::{
 use credsmith_harness::process::Service;
 use rusqlite::Connection;
 
-use super::super::operator::scene::HEARD;
 use super::search::Wanted;
+use crate::operator::scene::HEARD;
 
 /// Texts to look for, and where they come from.
 pub struct Values {
@@ -107,7 +108,9 @@ impl Found {
         let rows = opened.data_keys().await?;
         let (keyring, _) = Keyring::open(&providers, rows, &SystemEntropy).await?;
         drop(opened);
-        self.add(fs::read_to_string(&store.key)?.trim(), format!("master key {}", store.key.display()));
+        // A key in raw bytes is looked for in base64, which is how it would be written down.
+        let key = String::from_utf8(fs::read(&store.key)?).unwrap_or_else(|raw| STANDARD.encode(raw.into_bytes()));
+        self.add(key.trim(), format!("master key {}", store.key.display()));
         let db = Connection::open(copy.path().join("store.db"))?;
         self.settings(&db, &keyring)?;
         self.versions(&db, &keyring)

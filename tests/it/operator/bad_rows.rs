@@ -1,10 +1,9 @@
 //! A row of the store is damaged: it is told apart from one that is not there, and costs nothing but itself.
 
 use credsmith_operator::Credential;
-use rusqlite::Connection;
 use serde_json::json;
 
-use super::scene::{Says, Scene};
+use super::scene::{Says, Scene, damage};
 
 #[tokio::test]
 async fn a_damaged_version_is_named_and_hurts_nobody_else() {
@@ -17,7 +16,7 @@ async fn a_damaged_version_is_named_and_hurts_nobody_else() {
     scene.reason("fine", "InSync").await;
     let id = object.status.unwrap().current_version.unwrap().id;
     let values = scene.values("torn").await;
-    damage(&scene, &id);
+    damage(scene.operator, &id);
 
     scene.annotate::<Credential>("torn", "credsmith.dev/reconcile-at", json!("1")).await;
     let object = scene.reason("torn", "StoreSealed").await;
@@ -52,17 +51,4 @@ async fn a_damaged_version_is_named_and_hurts_nobody_else() {
     scene.apply("torn", json!({"type": "password"})).await;
     assert_eq!(scene.reason("torn", "InSync").await.version(), 1);
     assert!(scene.values("torn").await != values);
-}
-
-/// Flips a bit in what is sealed, as a failing disk would, beside the running process.
-fn damage(scene: &Scene, version: &str) {
-    let id = uuid::Uuid::parse_str(version).unwrap();
-    let store = Connection::open(scene.operator.dir().join("store.db")).unwrap();
-    store.busy_timeout(super::scene::PATIENCE).unwrap();
-    let sealed: Vec<u8> =
-        store.query_row("SELECT sealed FROM version WHERE id = ?1", [id.as_bytes()], |row| row.get(0)).unwrap();
-    let mut flipped = sealed;
-    *flipped.last_mut().unwrap() ^= 1;
-    let changed = store.execute("UPDATE version SET sealed = ?2 WHERE id = ?1", (id.as_bytes(), flipped)).unwrap();
-    assert_eq!(changed, 1);
 }

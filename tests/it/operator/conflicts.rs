@@ -55,8 +55,8 @@ async fn a_secret_is_not_adopted_where_the_path_has_versions() {
     scene.apply("db", json!({"type": "password", "target": {"name": "second", "onConflict": "Adopt"}})).await;
     assert_eq!(
         scene.reason("db", "TargetFailed").await.message(),
-        "Secret second exists and is not ours, and it cannot be adopted because the path has versions already: delete \
-         it, or set spec.target.onConflict to Overwrite (still serving version 1)"
+        "Secret second exists and is not ours, and it cannot be adopted because the path has another value already: \
+         delete it, or set spec.target.onConflict to Overwrite (still serving version 1)"
     );
     assert!(scene.values("second").await["password"] == "theirs-for-sure");
 }

@@ -5,6 +5,7 @@
 
 mod api_writes;
 mod bad_rows;
+mod callers;
 mod conflicts;
 mod deletion;
 mod inheritance;
@@ -13,6 +14,7 @@ mod many_bad_objects;
 mod ownership;
 mod refusals;
 mod rotation;
+mod says;
 pub mod scene;
 mod schema;
 mod sources;

@@ -6,8 +6,6 @@ use anyhow::Result;
 use credsmith_core::{keyring::master_key, world::SystemEntropy};
 use credsmith_harness::{
     cluster::Cluster,
-    front::{AUDIENCE, Answer, Front},
-    kubeconfig,
     namespace::Namespace,
     operator::{OperatorOptions, OperatorProcess},
     shared::shared,
@@ -15,23 +13,26 @@ use credsmith_harness::{
     wait::eventually,
 };
 use credsmith_operator::Credential;
-use k8s_openapi::{
-    api::{
-        core::v1::{Secret, ServiceAccount},
-        events::v1::Event,
-        rbac::v1::RoleBinding,
-    },
-    apimachinery::pkg::apis::meta::v1::Condition,
+use k8s_openapi::api::{
+    core::v1::{Secret, ServiceAccount},
+    events::v1::Event,
+    rbac::v1::RoleBinding,
 };
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
+use rusqlite::Connection;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// The operator that all tests of this process share, with a master key that the scan for leaks can read.
+pub use super::{
+    callers::{Caller, HEARD},
+    says::Says,
+};
+
+/// The operator that all tests of this process share.
 pub async fn operator() -> &'static OperatorProcess {
     static OPERATOR: OnceCell<Result<OperatorProcess, String>> = OnceCell::const_new();
     let begin = || async {
@@ -44,14 +45,9 @@ pub async fn operator() -> &'static OperatorProcess {
     operator.as_ref().unwrap_or_else(|error| panic!("no operator for the tests: {error}"))
 }
 
-/// Starts an operator in a directory of its own that logs everything, and waits until it is ready.
+/// Starts an operator that logs everything, and waits until it is ready.
 pub async fn start(cluster: &Cluster, options: OperatorOptions) -> Result<OperatorProcess> {
-    let dir = cluster.fresh_dir("operator")?;
-    let key = dir.join("master.key");
-    fresh_key(&key);
-    let options =
-        OperatorOptions { keys: format!("file:{}", key.display()), log: "trace".into(), dir: Some(dir), ..options };
-    let operator = OperatorProcess::start(cluster, options).await?;
+    let operator = OperatorProcess::start(cluster, OperatorOptions { log: "trace".into(), ..options }).await?;
     operator.ready().await?;
     Ok(operator)
 }
@@ -111,11 +107,16 @@ impl Scene {
 
     /// Applies a `Credential` with annotations.
     pub async fn apply_annotated(&self, name: &str, annotations: Value, spec: Value) -> Credential {
+        self.try_apply(name, annotations, spec).await.unwrap()
+    }
+
+    /// The same, where the API server may not be there.
+    pub async fn try_apply(&self, name: &str, annotations: Value, spec: Value) -> kube::Result<Credential> {
         let object = json!({
             "apiVersion": "credsmith.dev/v1alpha1", "kind": "Credential",
             "metadata": {"name": name, "annotations": annotations}, "spec": spec,
         });
-        self.api().patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&object)).await.unwrap()
+        self.api().patch(name, &PatchParams::apply("test").force(), &Patch::Apply(&object)).await
     }
 
     /// Sets an annotation, or takes it away where the value is null.
@@ -257,104 +258,22 @@ pub async fn until<T, A: Future<Output = Result<Option<T>>>>(what: &str, conditi
     eventually(what, PATIENCE, condition).await.unwrap_or_else(|error| panic!("{error:#}"))
 }
 
+/// Flips a bit of a version's sealed bytes, as a failing disk would, beside the running process.
+pub fn damage(operator: &OperatorProcess, version: &str) {
+    let id = uuid::Uuid::parse_str(version).unwrap();
+    let store = Connection::open(operator.dir().join("store.db")).unwrap();
+    store.busy_timeout(PATIENCE).unwrap();
+    let find = "SELECT sealed FROM version WHERE id = ?1";
+    let mut sealed: Vec<u8> = store.query_row(find, [id.as_bytes()], |row| row.get(0)).unwrap();
+    *sealed.last_mut().unwrap() ^= 1;
+    let changed = store.execute("UPDATE version SET sealed = ?2 WHERE id = ?1", (id.as_bytes(), sealed)).unwrap();
+    assert_eq!(changed, 1);
+}
+
 /// What stands in a Secret.
 pub fn values(secret: Secret) -> BTreeMap<String, String> {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     secret.data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, text(bytes.0))).collect()
-}
-
-/// Somebody who talks to the front. Refusals and tokens are kept for the scan for leaks.
-#[derive(Clone, Debug)]
-pub struct Caller(Front);
-
-impl Caller {
-    pub async fn new(operator: &OperatorProcess, client: &Client, namespace: &str, account: &str) -> Self {
-        let token = kubeconfig::token(client, namespace, account, Some(AUDIENCE), 3600).await.unwrap();
-        HEARD.lock().unwrap().tokens.push(token.clone());
-        Self(operator.front().await.unwrap().with_token(&token))
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        heard(self.0.get(path).await.unwrap())
-    }
-
-    /// The newest value of a path.
-    pub async fn value(&self, path: &str) -> Value {
-        let answer = self.get(&format!("/api/v1/data?name={path}&current=true")).await;
-        assert_eq!(answer.status, 200, "{path} cannot be read");
-        answer.json().unwrap()["data"][0]["value"].take()
-    }
-
-    pub async fn put(&self, body: Value) -> Answer {
-        heard(self.0.put("/api/v1/data", &body).await.unwrap())
-    }
-
-    pub async fn post(&self, body: Value) -> Answer {
-        heard(self.0.post("/api/v1/data", &body).await.unwrap())
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        heard(self.0.delete(&format!("/api/v1/data?name={path}")).await.unwrap())
-    }
-
-    /// A body as it is.
-    pub async fn send(&self, method: &str, path: &str, body: &str) -> Answer {
-        heard(self.0.send(method.parse().unwrap(), path, Some(body.to_owned())).await.unwrap())
-    }
-}
-
-/// What the callers of this process heard, and what they must not find again.
-#[derive(Debug, Default)]
-pub struct Heard {
-    /// Every body with a status of 400 or more.
-    pub refusals: Vec<String>,
-    pub tokens: Vec<String>,
-}
-
-pub static HEARD: Mutex<Heard> = Mutex::new(Heard { refusals: Vec::new(), tokens: Vec::new() });
-
-fn heard(answer: Answer) -> Answer {
-    if answer.status >= 400 {
-        HEARD.lock().unwrap().refusals.push(answer.text.clone());
-    }
-    answer
-}
-
-/// What a test reads off a `Credential`.
-pub trait Says {
-    fn condition(&self, type_: &str) -> Condition;
-    /// The message of `Ready`.
-    fn message(&self) -> String;
-    fn version(&self) -> i64;
-    fn has(&self, type_: &str) -> bool;
-}
-
-impl Says for Credential {
-    fn condition(&self, type_: &str) -> Condition {
-        let conditions = self.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        let none = || Condition {
-            type_: type_.into(),
-            status: "absent".into(),
-            reason: "absent".into(),
-            message: format!("{} says nothing of it", self.name_any()),
-            observed_generation: None,
-            last_transition_time: k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Default::default()),
-        };
-        conditions.iter().find(|condition| condition.type_ == type_).cloned().unwrap_or_else(none)
-    }
-
-    fn message(&self) -> String {
-        self.condition("Ready").message
-    }
-
-    fn version(&self) -> i64 {
-        let version = self.status.as_ref().and_then(|status| status.current_version.as_ref());
-        version.map_or(0, |version| version.number)
-    }
-
-    fn has(&self, type_: &str) -> bool {
-        self.condition(type_).status == "True"
-    }
 }
 
 pub const PATIENCE: Duration = Duration::from_secs(45);

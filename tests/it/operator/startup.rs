@@ -5,7 +5,6 @@ use std::{fs, path::Path, process::Stdio};
 use credsmith_core::world::SystemEntropy;
 use credsmith_harness::operator::built_binary;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::DeleteParams;
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -70,7 +69,6 @@ async fn a_lost_secret_with_the_master_key_is_not_replaced() {
     assert_eq!(ended, (Some(1), message));
     let none = scene.api::<Secret>().list_metadata(&Default::default()).await.unwrap();
     assert!(none.items.is_empty(), "a key was made");
-    scene.api::<Secret>().delete_collection(&DeleteParams::default(), &Default::default()).await.unwrap();
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn a_document_is_one_key_or_one_for_each_text_in_it() {
     let refused = scene.reason("parts", "InvalidSpec").await;
     assert_eq!(
         refused.message(),
-        "target.expand: member 1 of the document, \"a b\", cannot be a key of a Secret: rename it, or map the whole \
+        "target.expand: the name of text 1 of the document cannot be a key of a Secret: rename that member, or map the whole \
          document with target.keys (still serving version 2)"
     );
     assert!(refused.has("Stalled"));
