@@ -86,7 +86,7 @@ const PRELUDE: &str = r#"
 kubectl() { command kubectl --namespace "$NS" "$@"; }
 api() { local who=$1; shift; curl --silent --show-error --cacert "$CA" --header "Authorization: Bearer $(kubectl create token "$who" --audience credsmith)" "$@"; }
 value() { kubectl get secret "$1" --output "jsonpath={.data.$2}" | base64 --decode; }
-until_true() { for _ in $(seq 150); do if "$@" >/dev/null 2>&1; then return 0; fi; sleep 0.1; done; echo "gave up waiting for: $*" >&2; return 1; }
+until_true() { for _ in $(seq 450); do if "$@" >/dev/null 2>&1; then return 0; fi; sleep 0.1; done; echo "gave up waiting for: $*" >&2; return 1; }
 "#;
 
 const STEPS: &[Step] = &[

@@ -19,7 +19,7 @@ use crate::{
     control_plane::{Component, ControlPlane, Options},
     namespace::MADE_BY,
     operator::{OperatorOptions, OperatorProcess},
-    process::{self, Lifetime},
+    process::{self, Lifetime, Signal},
     state::{self, StateDir, write_private},
     tools::say,
 };
@@ -115,9 +115,15 @@ impl Sandbox {
         if self.cluster.own().is_none() && !applied.exists() {
             self.refuse_what_is_not_ours(&release, &manifests).await?;
         }
+        let first = !applied.exists();
         // Before it is applied: what fails half-way is to be removed as well.
         write_private(&applied, joined(&manifests.iter().collect::<Vec<_>>()))?;
         release.install(&self.cluster).await?;
+        if let (Some(plane), true) = (self.cluster.own(), first) {
+            // Its garbage collector looks for new kinds when it starts, and then every half minute.
+            plane.kill(Component::ControllerManager, Signal::KILL).await?;
+            plane.start_again(Component::ControllerManager).await?;
+        }
         say(&format!("chart: installed in namespace {}", release.namespace));
         Ok(())
     }
