@@ -1,10 +1,10 @@
 //! A caller asks for a generated value.
 
 use super::{
-    Caller, Error, Hub, Mode, Version, reason_of_client,
+    Caller, Error, Hub, Mode, Version,
     write::{Draft, Written},
 };
-use crate::domain::{CredentialName, JsonText, Operation, Parameters, generate::generate};
+use crate::domain::{CredentialName, JsonText, Operation, Parameters, Reason, generate::generate};
 
 impl Hub {
     /// Generates a version, or answers with the one that is there.
@@ -33,7 +33,7 @@ impl Hub {
             parameters: Some(parameters),
             metadata,
             mode: mode.into(),
-            reason: reason_of_client(false),
+            reason: Reason::Generated,
             request: None,
             action: "generate",
         };

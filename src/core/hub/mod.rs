@@ -23,7 +23,7 @@ pub use set::Given;
 
 use crate::{
     auth::{Identity, Reviewer},
-    domain::{Actor, CredentialType, Epoch, Reason, Stamp, Value, VersionId, name, parameters},
+    domain::{Actor, CredentialType, Epoch, Stamp, Value, VersionId, name, parameters},
     keyring::{self, Keyring},
     metrics::Metrics,
     store::{self, AuditLine, Store, VersionRow},
@@ -198,9 +198,4 @@ impl Hub {
     fn count(&self, row: &VersionRow) {
         self.metrics.versions.with_label_values(&[row.kind.as_str(), row.reason.as_str()]).inc();
     }
-}
-
-/// The reason that a version made by this caller gets, if it is not the first one made by an object.
-fn reason_of_client(given: bool) -> Reason {
-    if given { Reason::SetByAPI } else { Reason::Generated }
 }

@@ -1,11 +1,11 @@
 //! A caller gives a value.
 
 use super::{
-    Caller, Error, Hub, Mode, Version, reason_of_client,
+    Caller, Error, Hub, Mode, Version,
     write::{Draft, Written},
 };
 use crate::domain::{
-    CredentialName, CredentialType, JsonText, Operation, SecretText, Value,
+    CredentialName, CredentialType, JsonText, Operation, Reason, SecretText, Value,
     ownership::{ApiWrites, OwnerObject},
     value::User,
 };
@@ -72,7 +72,7 @@ impl Hub {
             parameters: None,
             metadata,
             mode: mode.into(),
-            reason: reason_of_client(true),
+            reason: Reason::SetByAPI,
             request: None,
             action: "set",
         };

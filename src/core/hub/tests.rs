@@ -9,7 +9,7 @@ use super::*;
 use crate::{
     auth::{KubernetesUser, ReviewUnavailable},
     domain::{
-        CredentialName, NamespaceUid, ObjectUid, Operation, Parameters, RequestId, SecretText,
+        CredentialName, NamespaceUid, ObjectUid, Operation, Parameters, Reason, RequestId, SecretText,
         name::Pattern,
         ownership::{ApiWrites, Foreign},
         parameters::PasswordParameters,

@@ -52,8 +52,7 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
             Err(error) => return Err(error.into()),
         }
     }
-    let left: Vec<_> = object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
-    set_finalizers(object, &left, context).await?;
+    set_finalizers(object, &of_others(object), context).await?;
     for event in std::mem::take(&mut outcome.events) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
         let _ = context.recorder.publish(&event, &reference).await; // the object is gone either way
@@ -71,13 +70,17 @@ pub async fn finalizer_is_to_change(
     if present == plan.delete_with_object {
         return Ok(false);
     }
-    let mut finalizers: Vec<_> =
-        object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect();
+    let mut finalizers = of_others(object);
     if plan.delete_with_object {
         finalizers.push(FINALIZER.to_owned());
     }
     set_finalizers(object, &finalizers, context).await?;
     Ok(true)
+}
+
+/// The finalizers that are not ours.
+fn of_others(object: &Credential) -> Vec<String> {
+    object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect()
 }
 
 async fn set_finalizers(object: &Arc<Credential>, finalizers: &[String], context: &Arc<Context>) -> Result<(), Error> {
