@@ -5,7 +5,7 @@
 
 use super::{
     Caller, Error, Given, Hub, Version, Who,
-    write::{Draft, Written},
+    write::{Draft, Writer, Written},
 };
 use crate::{
     domain::{
@@ -120,6 +120,7 @@ impl Hub {
             parameters,
             metadata: None,
             mode: newest.as_ref().map_or(WriteMode::CreateOnly, |version| WriteMode::After(version.row.id)),
+            writer: Writer::Object(wanted.object_uid.clone()),
             reason,
             request: wanted.request.clone().filter(|_| requested),
             action: "reconcile",

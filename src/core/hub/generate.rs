@@ -2,7 +2,7 @@
 
 use super::{
     Caller, Error, Hub, Mode, Version,
-    write::{Draft, Written},
+    write::{Draft, Writer, Written},
 };
 use crate::domain::{CredentialName, JsonText, Operation, Parameters, Reason, generate::generate};
 
@@ -26,14 +26,16 @@ impl Hub {
         {
             return Ok(existing);
         }
-        self.check_owner(name, true).await?;
+        // Over a value that is there it is a rotation that somebody asked for.
+        let exists = self.store.credential(name).await?.is_some_and(|row| row.newest.is_some());
         let draft = Draft {
             name,
             value,
             parameters: Some(parameters),
             metadata,
             mode: mode.into(),
-            reason: Reason::Generated,
+            writer: Writer::Api { generated: true },
+            reason: if exists { Reason::Requested } else { Reason::Generated },
             request: None,
             action: "generate",
         };

@@ -169,7 +169,9 @@ impl From<parameters::Error> for Error {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Conflict { .. } | store::Error::RequestUsed(_) => Self::Conflict,
+            store::Error::Conflict { .. } | store::Error::OtherHolder(_) | store::Error::RequestUsed(_) => {
+                Self::Conflict
+            }
             store::Error::OtherKind(kind) => Self::OtherKind(kind),
             store::Error::Fenced(_) => Self::Fenced(error.to_string()),
             store::Error::Unavailable(_) => Self::Unavailable(error.to_string()),

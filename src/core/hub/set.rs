@@ -2,13 +2,9 @@
 
 use super::{
     Caller, Error, Hub, Mode, Version,
-    write::{Draft, Written},
+    write::{Draft, Writer, Written},
 };
-use crate::domain::{
-    CredentialName, CredentialType, JsonText, Operation, Reason, SecretText, Value,
-    ownership::{ApiWrites, OwnerObject},
-    value::User,
-};
+use crate::domain::{CredentialName, CredentialType, JsonText, Operation, Reason, SecretText, Value, value::User};
 
 /// A value as it was given.
 #[derive(Debug)]
@@ -65,13 +61,13 @@ impl Hub {
         {
             return Ok(existing);
         }
-        self.check_owner(name, false).await?;
         let draft = Draft {
             name,
             value,
             parameters: None,
             metadata,
             mode: mode.into(),
+            writer: Writer::Api { generated: false },
             reason: Reason::SetByAPI,
             request: None,
             action: "set",
@@ -100,31 +96,4 @@ impl Hub {
             }
         }
     }
-
-    /// Asks the `Credential` that has the path, if one has.
-    pub(super) async fn check_owner(&self, name: &CredentialName, generated: bool) -> Result<(), Error> {
-        let row = self.store.credential(name).await?;
-        let owner = row.and_then(|row| row.owner.object);
-        match owner {
-            Some(object) if !allows(object.api_writes, generated) => Err(owned(name, &object)),
-            _ => Ok(()),
-        }
-    }
-}
-
-fn allows(mode: ApiWrites, generated: bool) -> bool {
-    match mode {
-        ApiWrites::Allow => true,
-        ApiWrites::GenerateOnly => generated,
-        ApiWrites::Deny => false,
-    }
-}
-
-fn owned(name: &CredentialName, object: &OwnerObject) -> Error {
-    let next = match object.api_writes {
-        ApiWrites::GenerateOnly => "ask for a generated value, or set spec.apiWrites to Allow",
-        ApiWrites::Allow | ApiWrites::Deny => "change its source, or set spec.apiWrites to Allow",
-    };
-    let (path, object, mode) = (name.to_string(), object.name.clone(), object.api_writes.as_str());
-    Error::Owned { path, object, mode, next }
 }

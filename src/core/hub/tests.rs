@@ -208,6 +208,17 @@ async fn no_overwrite_answers_with_what_is_there() {
 }
 
 #[tokio::test]
+async fn a_value_generated_over_another_was_requested_and_says_so() {
+    let World { hub, rules, .. } = world().await;
+    rules.allow("update *");
+    let (alice, db, parameters) = (alice(), name("/ci/db"), password(20));
+    let generate = || hub.generate(&alice, &db, &parameters, None, Mode::Overwrite);
+
+    assert_eq!(generate().await.unwrap().row.reason, Reason::Generated);
+    assert_eq!(generate().await.unwrap().row.reason, Reason::Requested);
+}
+
+#[tokio::test]
 async fn a_find_shows_only_segments_that_the_caller_may_list() {
     let w = world().await;
     w.rules.allow("update *");

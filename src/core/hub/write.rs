@@ -3,7 +3,9 @@
 use super::{Caller, Error, Hub, Version};
 use crate::{
     domain::{
-        CredentialId, CredentialName, JsonText, Parameters, Reason, RequestId, SecretBytes, Value, VersionId,
+        CredentialId, CredentialName, JsonText, ObjectUid, Parameters, Reason, RequestId, SecretBytes, Value,
+        VersionId,
+        ownership::{ApiWrites, OwnerObject},
         value::MAX_VALUE,
     },
     keyring::Place,
@@ -18,9 +20,19 @@ pub(super) struct Draft<'a> {
     pub parameters: Option<&'a Parameters>,
     pub metadata: Option<JsonText>,
     pub mode: WriteMode,
+    pub writer: Writer,
     pub reason: Reason,
     pub request: Option<RequestId>,
     pub action: &'static str,
+}
+
+/// Who writes, as far as the `Credential` that has the path is concerned.
+#[derive(Clone, Debug)]
+pub(super) enum Writer {
+    /// A caller of the API, with a value that was given or generated: the `Credential` says whether that may be.
+    Api { generated: bool },
+    /// The `Credential` itself.
+    Object(ObjectUid),
 }
 
 /// What came of it.
@@ -40,9 +52,11 @@ impl Hub {
         }
         let version = VersionId::new(self.entropy.as_ref());
         let known = self.store.credential(draft.name).await?;
-        let mut credential = known.map_or_else(|| self.propose(), |row| row.id);
+        let (id, mut holder) = known.map_or((None, None), |row| (Some(row.id), row.owner.object));
+        let mut credential = id.unwrap_or_else(|| self.propose());
         for _ in 0..ATTEMPTS {
-            let put = self.sealed(caller, &draft, credential, version);
+            draft.writer.check(draft.name, holder.as_ref())?;
+            let put = PutVersion { holder: holder.clone(), ..self.sealed(caller, &draft, credential, version) };
             match self.store.put_version(put).await {
                 Ok(row) => {
                     self.count(&row);
@@ -50,6 +64,7 @@ impl Hub {
                 }
                 Err(store::Error::Conflict { credential: None, .. }) => credential = self.propose(),
                 Err(store::Error::Conflict { credential: Some(id), .. }) if id != credential => credential = id,
+                Err(store::Error::OtherHolder(object)) => holder = object,
                 Err(store::Error::Conflict { .. } | store::Error::RequestUsed(_)) => return Ok(Written::Refused),
                 Err(error) => return Err(error.into()),
             }
@@ -84,6 +99,7 @@ impl Hub {
             metadata: draft.metadata.clone(),
             facts: Facts::default(),
             mode: draft.mode,
+            holder: None,
             request: draft.request.clone(),
             epoch: caller.epoch(),
             stamp: caller.stamp(),
@@ -95,6 +111,38 @@ impl Hub {
     pub(super) fn propose(&self) -> CredentialId {
         CredentialId::new(self.entropy.as_ref())
     }
+}
+
+impl Writer {
+    /// Whether it may write a path that this object has. Asked again whenever the store finds another one.
+    fn check(&self, name: &CredentialName, holder: Option<&OwnerObject>) -> Result<(), Error> {
+        match (self, holder) {
+            (Self::Api { generated }, Some(object)) if !allows(object.api_writes, *generated) => {
+                Err(owned(name, object))
+            }
+            (Self::Api { .. }, _) => Ok(()),
+            (Self::Object(uid), Some(object)) if object.uid == *uid => Ok(()),
+            // It was released, or another has claimed the path: whoever looks next decides anew.
+            (Self::Object(_), _) => Err(Error::Conflict),
+        }
+    }
+}
+
+fn allows(mode: ApiWrites, generated: bool) -> bool {
+    match mode {
+        ApiWrites::Allow => true,
+        ApiWrites::GenerateOnly => generated,
+        ApiWrites::Deny => false,
+    }
+}
+
+fn owned(name: &CredentialName, object: &OwnerObject) -> Error {
+    let next = match object.api_writes {
+        ApiWrites::GenerateOnly => "ask for a generated value, or set spec.apiWrites to Allow",
+        ApiWrites::Allow | ApiWrites::Deny => "change its source, or set spec.apiWrites to Allow",
+    };
+    let (path, object, mode) = (name.to_string(), object.name.clone(), object.api_writes.as_str());
+    Error::Owned { path, object, mode, next }
 }
 
 const ATTEMPTS: usize = 8;

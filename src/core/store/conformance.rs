@@ -66,6 +66,7 @@ macro_rules! conformance {
             a_claim_of_another_type_is_refused_where_there_are_versions
             a_claim_with_an_id_that_is_taken_is_a_conflict_that_names_none
             a_write_keeps_the_owner
+            a_write_is_refused_where_another_object_has_the_name_than_the_writer_saw
             a_release_forgets_the_object_and_keeps_the_namespace
             a_release_of_an_object_that_has_nothing_changes_nothing
             each_epoch_is_higher_than_the_one_before
@@ -130,6 +131,7 @@ pub fn put(path: &str) -> PutVersion {
         metadata: None,
         facts: Facts::default(),
         mode: WriteMode::Overwrite,
+        holder: None,
         request: None,
         epoch: None,
         stamp: stamp(0),
@@ -138,13 +140,14 @@ pub fn put(path: &str) -> PutVersion {
     }
 }
 
-/// Puts, and where the name exists puts again under its true id, as every caller does.
-pub async fn put_again(store: &dyn Store, put: PutVersion) -> Result<VersionRow, Error> {
-    match store.put_version(put.clone()).await {
-        Err(Error::Conflict { credential: Some(id), .. }) if id != put.credential => {
-            store.put_version(PutVersion { credential: id, ..put }).await
+/// Puts, and where the name exists puts again under its true id and for its true holder, as every caller does.
+pub async fn put_again(store: &dyn Store, mut put: PutVersion) -> Result<VersionRow, Error> {
+    loop {
+        match store.put_version(put.clone()).await {
+            Err(Error::Conflict { credential: Some(id), .. }) if id != put.credential => put.credential = id,
+            Err(Error::OtherHolder(holder)) => put.holder = holder,
+            other => return other,
         }
-        other => other,
     }
 }
 

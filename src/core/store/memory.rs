@@ -226,6 +226,9 @@ impl State {
         if !held || row.id != put.credential {
             return Err(Error::Conflict { credential: Some(row.id), newest: newest.map(|newest| newest.id) });
         }
+        if row.owner.object != put.holder {
+            return Err(Error::OtherHolder(row.owner.object));
+        }
         // Without a version and without an object that waits for one, the type is nobody's yet.
         if (newest.is_some() || row.owner.object.is_some()) && row.kind != put.kind {
             return Err(Error::OtherKind(row.kind));

@@ -27,7 +27,9 @@ pub use rows::*;
 use crate::{
     domain::{
         CredentialId, CredentialName, CredentialType, Epoch, JsonText, ObjectUid, Reason, RequestId, Stamp, VersionId,
-        ids::DataKeyId, name::Pattern, ownership::Owner,
+        ids::DataKeyId,
+        name::Pattern,
+        ownership::{Owner, OwnerObject},
     },
     keyring::{DataKeyRow, KeyId, Sealed, WrappedKey},
 };
@@ -38,7 +40,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Adds a version and its audit line, and makes the credential where the name is free.
     ///
     /// Refused with [`Error::Conflict`] where `mode` does not hold or the name exists under another id than the one
-    /// proposed, [`Error::OtherKind`] where it has another type (of its versions, or the one that its owner waits for), [`Error::RequestUsed`] where the request made a version
+    /// proposed, [`Error::OtherHolder`] where another object has it than the writer saw, [`Error::OtherKind`] where it has another type (of its versions, or the one that its owner waits for), [`Error::RequestUsed`] where the request made a version
     /// before, [`Error::Fenced`] where the epoch is not the newest. The version's time is the stamp's, or a millisecond
     /// after the newest version's where that is later.
     async fn put_version(&self, put: PutVersion) -> Result<VersionRow, Error>;
@@ -115,6 +117,9 @@ pub struct PutVersion {
     pub metadata: Option<JsonText>,
     pub facts: Facts,
     pub mode: WriteMode,
+    /// The `Credential` that has the name, as the writer saw it when it decided whether it may write; `None` where none had
+    /// it.
+    pub holder: Option<OwnerObject>,
     /// Unique in the store for ever.
     pub request: Option<RequestId>,
     /// Given by whoever reconciles; checked against the newest.
@@ -171,6 +176,9 @@ pub enum Error {
         credential: Option<CredentialId>,
         newest: Option<VersionId>,
     },
+    /// Decide again: another `Credential` has the name than the writer saw, or has it on other terms.
+    #[error("another object has the name by now")]
+    OtherHolder(Option<OwnerObject>),
     /// Delete first: the credential has this type.
     #[error("the credential has type {0}")]
     OtherKind(CredentialType),

@@ -50,6 +50,9 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
     if !held || row.id != put.credential {
         return Err(conflict().into());
     }
+    if row.owner.object != put.holder {
+        return Err(Error::OtherHolder(row.owner.object).into());
+    }
     // Without a version and without an object that waits for one, the type is nobody's yet.
     if (newest.is_some() || row.owner.object.is_some()) && row.kind != put.kind {
         return Err(Error::OtherKind(row.kind).into());

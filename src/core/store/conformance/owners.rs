@@ -85,6 +85,20 @@ pub async fn a_write_keeps_the_owner(store: &dyn Store) {
     assert_eq!((row.id, row.owner), (version.credential, owner("a")));
 }
 
+pub async fn a_write_is_refused_where_another_object_has_the_name_than_the_writer_saw(store: &dyn Store) {
+    let (row, _) = claimed(store, "/a", owner("a")).await;
+    let ours = owner("a").object;
+    let on_other_terms = ours.clone().map(|object| OwnerObject { api_writes: ApiWrites::Deny, ..object });
+
+    for holder in [None, owner("b").object, on_other_terms] {
+        let refused = store.put_version(PutVersion { credential: row.id, holder, ..put("/a") }).await;
+        assert!(matches!(&refused, Err(Error::OtherHolder(held)) if *held == ours), "{refused:?}");
+    }
+    assert_eq!(store.versions(&name("/a"), None).await.unwrap(), []);
+
+    store.put_version(PutVersion { credential: row.id, holder: ours, ..put("/a") }).await.unwrap();
+}
+
 pub async fn a_release_forgets_the_object_and_keeps_the_namespace(store: &dyn Store) {
     let (row, epoch) = claimed(store, "/a", owner("a")).await;
     let version = written(store, "/a").await;
