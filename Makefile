@@ -9,7 +9,7 @@ BUILD = $(CARGO) build --locked --package credsmith --package credsmith-harness
 # For the kill test: a build of its own, which tells the harness what it is about to do.
 BUILD_PROBE = $(CARGO) build --locked --features probe --bin credsmith-probe
 
-.PHONY: help demo test lint generate drift torture up env down clean
+.PHONY: help demo test lint generate drift torture bench up env down clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ torture: ## kill the operator under load, again and again, and look for anything
 	@$(BUILD)
 	@$(BUILD_PROBE)
 	@$(HARNESS) torture --kills $(or $(KILLS),200) $(if $(CONTROL),--control $(CONTROL))
+
+bench: ## measure against floors of the same run, in ratios; on a machine at rest
+	@$(CARGO) bench --locked --bench store
 
 up: ## start a control plane and the operator, to play with
 	@$(BUILD)
