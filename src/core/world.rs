@@ -2,12 +2,18 @@
 
 use std::{fmt, sync::Mutex, time::Duration};
 
+use async_trait::async_trait;
 use aws_lc_rs::digest;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 /// Says what time it is.
+#[async_trait]
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn now(&self) -> Timestamp;
+
+    /// Returns once it is that time or later. A clock that is set meanwhile is followed, a minute late at most.
+    async fn until(&self, at: Timestamp);
 }
 
 /// Makes randomness fit for keys.
@@ -19,31 +25,54 @@ pub trait Entropy: fmt::Debug + Send + Sync + 'static {
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock;
 
+#[async_trait]
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the Clock")]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
+
+    async fn until(&self, at: Timestamp) {
+        loop {
+            let left = at.duration_since(self.now());
+            match Duration::try_from(left) {
+                Ok(left) if !left.is_zero() => tokio::time::sleep(left.min(LONGEST_SLEEP)).await,
+                _ => return,
+            }
+        }
+    }
 }
+
+/// Timers count time that passes, and know nothing of a clock that is set or a machine that slept.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-pub struct FixedClock(Mutex<Timestamp>);
+pub struct FixedClock(watch::Sender<Timestamp>);
 
 impl FixedClock {
     pub fn new(at: Timestamp) -> Self {
-        Self(Mutex::new(at))
+        Self(watch::Sender::new(at))
     }
 
     pub fn advance(&self, by: Duration) {
-        let mut at = self.0.lock().expect("nobody panics with the clock in hand");
-        *at = at.checked_add(by).expect("a test stays within the years that can be written");
+        self.0.send_modify(|at| *at = at.checked_add(by).expect("a test stays within the years that can be written"));
+    }
+
+    /// Sets it, back too.
+    pub fn set(&self, at: Timestamp) {
+        self.0.send_replace(at);
     }
 }
 
+#[async_trait]
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().expect("nobody panics with the clock in hand")
+        *self.0.borrow()
+    }
+
+    async fn until(&self, at: Timestamp) {
+        let _ = self.0.subscribe().wait_for(|now| *now >= at).await; // the sender is this clock's
     }
 }
 
@@ -90,5 +119,32 @@ impl Entropy for SeededEntropy {
 impl fmt::Debug for SeededEntropy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SeededEntropy")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_time_that_has_come_is_not_waited_for() {
+        let clock = SystemClock;
+        clock.until(clock.now()).await;
+        clock.until(Timestamp::MIN).await;
+        clock.until(clock.now() + Duration::from_millis(5)).await;
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_set_forward_wakes_whoever_waits() {
+        let clock = FixedClock::new(Timestamp::UNIX_EPOCH);
+        let mut waiting = clock.until(Timestamp::UNIX_EPOCH + Duration::from_secs(60));
+        assert_eq!((&mut waiting).now_or_never(), None);
+        clock.set(Timestamp::MIN);
+        assert_eq!((&mut waiting).now_or_never(), None);
+        clock.set(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(61));
+        assert_eq!(waiting.now_or_never(), Some(()));
     }
 }

@@ -5,6 +5,7 @@
 //! time or makes randomness: whatever a rule needs is an argument.
 
 pub mod access;
+pub mod budget;
 pub mod converge;
 pub mod generate;
 pub mod ids;
@@ -13,6 +14,7 @@ pub mod kind;
 pub mod name;
 pub mod ownership;
 pub mod parameters;
+pub mod rotation;
 pub mod schedule;
 pub mod secret;
 pub mod stamp;

@@ -1,9 +1,18 @@
 //! What is due for a credential that a resource describes, and why.
 //!
-//! Pure: what the store holds and what the resource wants go in, one decision comes out. At most one version is made for
-//! one decision, and none for a value that is already there unless somebody asked.
+//! Pure: what the store holds, what the resource wants and what the clock says go in, one decision comes out. At most one
+//! version is made for one decision, and none for a value that is already there unless somebody asked: by a request, by
+//! a schedule, by an edit that says to regenerate, or by a new version of the signer.
 
-use super::{converge, ids::VersionId, parameters::Parameters, stamp::Reason};
+use jiff::Timestamp;
+
+use super::{
+    converge,
+    ids::VersionId,
+    parameters::Parameters,
+    rotation::{ByTime, OnChange},
+    stamp::Reason,
+};
 
 /// Where a resource says that its value comes from.
 #[derive(Clone, Copy, Debug)]
@@ -18,12 +27,25 @@ pub enum Origin<'a> {
     Input,
 }
 
-/// What the store holds for the path.
+/// The version that is handed out now.
 #[derive(Clone, Copy, Debug)]
-pub struct Newest<'a> {
-    pub reason: Reason,
+pub struct Current<'a> {
     /// What it was generated from, where it was.
     pub parameters: Option<&'a Parameters>,
+    /// When it is to be followed by another.
+    pub by_time: ByTime,
+    /// The authority that signed it hands out another version by now.
+    pub signer_changed: bool,
+    /// It is an authority, and what it signed is in use: in its place another would leave all of that unverified.
+    pub has_leaves: bool,
+}
+
+/// What the resource says about change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub request: Request,
+    pub on_change: OnChange,
+    pub now: Timestamp,
 }
 
 /// A request by annotation.
@@ -39,14 +61,24 @@ pub enum Request {
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// Nothing: the newest version stays.
+    /// Nothing: the version stays.
     Keep(Kept),
-    /// Generate a version; `requested` where it answers the request by annotation.
-    Generate { reason: Reason, requested: bool },
+    /// Generate a version.
+    Generate(Making),
     /// Take the bytes of the source; `requested` where the first version answers the request by annotation.
     Import { reason: Reason, requested: bool },
     /// There is no version and nothing to make one from.
     WaitForInput,
+}
+
+/// A version that is to be generated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Making {
+    pub reason: Reason,
+    /// It answers the request by annotation.
+    pub requested: bool,
+    /// It is trusted and signs nothing yet: the authority before it goes on.
+    pub transitional: bool,
 }
 
 /// What is to be said about a version that stays.
@@ -55,6 +87,7 @@ pub struct Kept {
     /// It was made from other parameters, and the spec says to keep it.
     pub drifted: bool,
     pub request: Answer,
+    pub turn: Turn,
 }
 
 /// What became of a request by annotation that made nothing.
@@ -69,15 +102,33 @@ pub enum Answer {
     NeedsGenerator,
 }
 
+/// How a version stands to its schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Not due before that.
+    NotDue(ByTime),
+    /// Due, and what it signed is in use: an authority is changed in steps.
+    NeedsSteps,
+    /// Due, and others are first.
+    Throttled(Timestamp),
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self::NotDue(ByTime::Never)
+    }
+}
+
 /// Decides what is due.
-pub fn due(origin: Origin<'_>, newest: Option<Newest<'_>>, request: Request) -> Due {
-    let Some(newest) = newest else {
+pub fn due(origin: Origin<'_>, current: Option<Current<'_>>, terms: Terms) -> Due {
+    let fresh = terms.request == Request::Fresh;
+    let Some(current) = current else {
         return match origin {
             // A fresh request is met by the first version: the manifest that carries it asks for nothing more.
-            Origin::Generate(_) => Due::Generate { reason: Reason::Generated, requested: request == Request::Fresh },
-            Origin::Source { .. } | Origin::Adopt(_) => {
-                Due::Import { reason: Reason::Imported, requested: request == Request::Fresh }
+            Origin::Generate(_) => {
+                Due::Generate(Making { reason: Reason::Generated, requested: fresh, transitional: false })
             }
+            Origin::Source { .. } | Origin::Adopt(_) => Due::Import { reason: Reason::Imported, requested: fresh },
             Origin::Input => Due::WaitForInput,
         };
     };
@@ -85,20 +136,39 @@ pub fn due(origin: Origin<'_>, newest: Option<Newest<'_>>, request: Request) -> 
         return Due::Import { reason: Reason::SourceChanged, requested: false };
     }
     let (Origin::Generate(wanted) | Origin::Adopt(wanted)) = origin else {
-        let request = if request == Request::None { Answer::NotAsked } else { Answer::NeedsGenerator };
-        return Due::Keep(Kept { drifted: false, request });
+        let request = if terms.request == Request::None { Answer::NotAsked } else { Answer::NeedsGenerator };
+        return Due::Keep(Kept { request, ..Kept::default() });
     };
-    let drifted = drifted(newest, wanted);
-    match request {
-        Request::Fresh => Due::Generate { reason: Reason::Requested, requested: true },
-        Request::Used(version) => Due::Keep(Kept { drifted, request: Answer::AlreadyUsed(version) }),
-        Request::None => Due::Keep(Kept { drifted, request: Answer::NotAsked }),
+    if fresh {
+        return Due::Generate(Making { reason: Reason::Requested, requested: true, transitional: current.has_leaves });
+    }
+    let (reason, drifted) = unasked(current, wanted, terms);
+    let request = match terms.request {
+        Request::Used(version) => Answer::AlreadyUsed(version),
+        Request::None | Request::Fresh => Answer::NotAsked,
+    };
+    match reason {
+        Some(reason) if !current.has_leaves => Due::Generate(Making { reason, requested: false, transitional: false }),
+        Some(_) => Due::Keep(Kept { drifted, request, turn: Turn::NeedsSteps }),
+        None => Due::Keep(Kept { drifted, request, turn: Turn::NotDue(current.by_time) }),
     }
 }
 
-/// Whether the newest version was generated from other parameters. One that was given was not.
-fn drifted(newest: Newest<'_>, wanted: &Parameters) -> bool {
-    newest.parameters.is_some_and(|stored| !converge::same(stored, wanted))
+/// Why a version is due that no request asks for, and whether the one that is there was made from other parameters.
+fn unasked(current: Current<'_>, wanted: &Parameters, terms: Terms) -> (Option<Reason>, bool) {
+    // One that was given was made from none.
+    let drifted = current.parameters.is_some_and(|stored| !converge::same(stored, wanted));
+    let regenerate = terms.on_change == OnChange::Regenerate;
+    let reason = if regenerate && drifted {
+        Some(Reason::ParametersChanged)
+    } else if regenerate && current.signer_changed {
+        Some(Reason::SignerChanged)
+    } else if current.by_time.is_due(terms.now) {
+        Some(Reason::Scheduled)
+    } else {
+        None
+    };
+    (reason, drifted)
 }
 
 #[cfg(test)]
@@ -110,27 +180,44 @@ mod tests {
         Parameters::password(PasswordParameters { length: Some(length), ..Default::default() })
     }
 
+    fn noon() -> Timestamp {
+        "2026-01-16T12:00:00Z".parse().unwrap()
+    }
+
+    fn made(parameters: Option<&Parameters>) -> Current<'_> {
+        Current { parameters, by_time: ByTime::Never, signer_changed: false, has_leaves: false }
+    }
+
+    fn terms(request: Request) -> Terms {
+        Terms { request, on_change: OnChange::Keep, now: noon() }
+    }
+
+    fn generate(reason: Reason) -> Due {
+        let requested = reason == Reason::Requested;
+        Due::Generate(Making { reason, requested, transitional: false })
+    }
+
     #[test]
     fn a_value_is_made_only_where_there_is_none_or_somebody_asked() {
         let (wanted, other) = (password(20), password(40));
         let used = VersionId::new(&SeededEntropy::new(1));
-        let made = |parameters| Some(Newest { reason: Reason::Generated, parameters });
-        let generate = Origin::Generate(&wanted);
-        let first = |requested| Due::Generate { reason: Reason::Generated, requested };
-        let asked = Due::Generate { reason: Reason::Requested, requested: true };
-        let keep = |drifted, request| Due::Keep(Kept { drifted, request });
+        let made = |parameters| Some(made(parameters));
+        let generated = Origin::Generate(&wanted);
+        let first = |requested| Due::Generate(Making { reason: Reason::Generated, requested, transitional: false });
+        let asked = generate(Reason::Requested);
+        let keep = |drifted, request| Due::Keep(Kept { drifted, request, ..Kept::default() });
         let import = |reason, requested| Due::Import { reason, requested };
         let (wanted_as_is, used_before) = (keep(false, Answer::NotAsked), Answer::AlreadyUsed(used));
         let table = [
-            (generate, None, Request::None, first(false)),
-            (generate, None, Request::Fresh, first(true)),
-            (generate, None, Request::Used(used), first(false)),
-            (generate, made(Some(&wanted)), Request::None, wanted_as_is),
-            (generate, made(Some(&wanted)), Request::Fresh, asked),
-            (generate, made(Some(&wanted)), Request::Used(used), keep(false, used_before)),
-            (generate, made(Some(&other)), Request::None, keep(true, Answer::NotAsked)),
-            (generate, made(Some(&other)), Request::Used(used), keep(true, used_before)),
-            (generate, made(None), Request::None, wanted_as_is),
+            (generated, None, Request::None, first(false)),
+            (generated, None, Request::Fresh, first(true)),
+            (generated, None, Request::Used(used), first(false)),
+            (generated, made(Some(&wanted)), Request::None, wanted_as_is),
+            (generated, made(Some(&wanted)), Request::Fresh, asked),
+            (generated, made(Some(&wanted)), Request::Used(used), keep(false, used_before)),
+            (generated, made(Some(&other)), Request::None, keep(true, Answer::NotAsked)),
+            (generated, made(Some(&other)), Request::Used(used), keep(true, used_before)),
+            (generated, made(None), Request::None, wanted_as_is),
             (Origin::Adopt(&wanted), None, Request::Fresh, import(Reason::Imported, true)),
             (Origin::Source { changed: false }, None, Request::Fresh, import(Reason::Imported, true)),
             (Origin::Adopt(&wanted), None, Request::None, import(Reason::Imported, false)),
@@ -145,8 +232,46 @@ mod tests {
             (Origin::Input, made(None), Request::None, wanted_as_is),
             (Origin::Input, made(None), Request::Fresh, keep(false, Answer::NeedsGenerator)),
         ];
-        for (origin, newest, request, expected) in table {
-            assert_eq!(due(origin, newest, request), expected, "{origin:?} {newest:?} {request:?}");
+        for (origin, current, request, expected) in table {
+            assert_eq!(due(origin, current, terms(request)), expected, "{origin:?} {current:?} {request:?}");
         }
+    }
+
+    #[test]
+    fn a_schedule_an_edit_and_a_new_signer_each_give_their_reason() {
+        let (wanted, other) = (password(20), password(40));
+        let (past, future) = (ByTime::At(noon()), ByTime::At(noon() + jiff::SignedDuration::from_secs(1)));
+        let same = made(Some(&wanted));
+        let drifted = made(Some(&other));
+        let scheduled = Current { by_time: past, ..same };
+        let signed_anew = Current { signer_changed: true, ..same };
+        let keep = |drifted, by_time| Due::Keep(Kept { drifted, turn: Turn::NotDue(by_time), ..Kept::default() });
+        let table = [
+            (scheduled, OnChange::Keep, generate(Reason::Scheduled)),
+            (Current { by_time: future, ..same }, OnChange::Keep, keep(false, future)),
+            (drifted, OnChange::Keep, keep(true, ByTime::Never)),
+            (drifted, OnChange::Regenerate, generate(Reason::ParametersChanged)),
+            (signed_anew, OnChange::Keep, keep(false, ByTime::Never)),
+            (signed_anew, OnChange::Regenerate, generate(Reason::SignerChanged)),
+            // A value that was given, or taken over, has no parameters that could have changed.
+            (made(None), OnChange::Regenerate, keep(false, ByTime::Never)),
+        ];
+        for (current, on_change, expected) in table {
+            let terms = Terms { on_change, ..terms(Request::None) };
+            assert_eq!(due(Origin::Generate(&wanted), Some(current), terms), expected, "{current:?} {on_change:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_by_itself_changes_an_authority_whose_leaves_are_in_use() {
+        let (wanted, other) = (password(20), password(40));
+        let ca = Current { has_leaves: true, by_time: ByTime::At(noon()), ..made(Some(&other)) };
+        for on_change in [OnChange::Keep, OnChange::Regenerate] {
+            let terms = Terms { on_change, ..terms(Request::None) };
+            let held = Kept { drifted: true, turn: Turn::NeedsSteps, ..Kept::default() };
+            assert_eq!(due(Origin::Generate(&wanted), Some(ca), terms), Due::Keep(held));
+        }
+        let asked = Making { reason: Reason::Requested, requested: true, transitional: true };
+        assert_eq!(due(Origin::Generate(&wanted), Some(ca), terms(Request::Fresh)), Due::Generate(asked));
     }
 }

@@ -13,7 +13,8 @@ use crate::{
         VersionId,
         generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
-        schedule::{self, Answer, Due, Kept, Origin, Request},
+        rotation::{ByTime, OnChange},
+        schedule::{self, Answer, Due, Kept, Making, Origin, Request, Terms},
     },
     store::{CredentialRow, PutOwner, WriteMode},
 };
@@ -86,8 +87,13 @@ impl Hub {
         let newest = self.newest(&wanted.name).await?;
         let request = self.request(&wanted).await?;
         let stored = newest.as_ref().map(|version| self.parameters(&version.row)).transpose()?.flatten();
-        let found =
-            newest.as_ref().map(|version| schedule::Newest { reason: version.row.reason, parameters: stored.as_ref() });
+        let current = newest.as_ref().map(|_| schedule::Current {
+            parameters: stored.as_ref(),
+            by_time: ByTime::Never,
+            signer_changed: false,
+            has_leaves: false,
+        });
+        let terms = Terms { request, on_change: OnChange::Keep, now: caller.at };
         let given = self.given(&wanted)?;
         let imported = match given {
             Some(_) => self.last_imported(&wanted.name, newest.as_ref()).await?,
@@ -98,14 +104,14 @@ impl Hub {
             // The source cannot be read: what is there stays.
             return Ok(settled(newest, credential, adopted, kept(&wanted)));
         };
-        let due = schedule::due(origin, found, request);
+        let due = schedule::due(origin, current, terms);
         let (value, parameters, reason, requested) = match due {
             Due::Keep(kept) => {
                 let version = newest.map(Box::new).ok_or(Error::Conflict)?;
                 return Ok(Ensured::Ready { version, credential, made: false, adopted, kept });
             }
             Due::WaitForInput => return Ok(Ensured::WaitingForInput(credential)),
-            Due::Generate { reason, requested } => {
+            Due::Generate(Making { reason, requested, .. }) => {
                 let parameters = wanted.origin.parameters().ok_or(Error::Conflict)?;
                 (generate(parameters, self.entropy.as_ref())?, Some(parameters), reason, requested)
             }
@@ -249,5 +255,5 @@ fn settled(newest: Option<Version>, credential: CredentialRow, adopted: bool, ke
 /// or the status would be written once more for nothing.
 fn kept(wanted: &Wanted) -> Kept {
     let asks = matches!(wanted.origin, WantedOrigin::Source(_)) && wanted.request.is_some();
-    Kept { drifted: false, request: if asks { Answer::NeedsGenerator } else { Answer::NotAsked } }
+    Kept { request: if asks { Answer::NeedsGenerator } else { Answer::NotAsked }, ..Kept::default() }
 }

@@ -246,7 +246,10 @@ async fn a_value_is_made_once_and_stays() {
     let (first, made, _) = w.ready(wanted(WantedOrigin::Generate(password(20)))).await;
     assert!(made && plain(&first).len() == 20);
     let (second, made, kept) = w.ready(wanted(WantedOrigin::Generate(password(40)))).await;
-    assert_eq!((second.row.id, made, kept), (first.row.id, false, Kept { drifted: true, request: Answer::NotAsked }));
+    assert_eq!(
+        (second.row.id, made, kept),
+        (first.row.id, false, Kept { drifted: true, request: Answer::NotAsked, ..Kept::default() })
+    );
     assert_eq!(plain(&second), plain(&first));
 }
 
@@ -263,14 +266,14 @@ async fn a_request_makes_one_version_for_ever() {
     let (again, made, kept) = w.ready(request("r1")).await;
     assert_eq!(
         (again.row.id, made, kept),
-        (second.row.id, false, Kept { drifted: false, request: Answer::AlreadyUsed(second.row.id) })
+        (second.row.id, false, Kept { drifted: false, request: Answer::AlreadyUsed(second.row.id), ..Kept::default() })
     );
     let (third, _, _) = w.ready(request("r2")).await;
     assert_eq!(third.row.number, 3);
     let (old, made, kept) = w.ready(request("r1")).await;
     assert_eq!(
         (old.row.id, made, kept),
-        (third.row.id, false, Kept { drifted: false, request: Answer::AlreadyUsed(second.row.id) })
+        (third.row.id, false, Kept { drifted: false, request: Answer::AlreadyUsed(second.row.id), ..Kept::default() })
     );
     assert_ne!(plain(&first), plain(&third));
 }
@@ -295,7 +298,7 @@ async fn a_request_on_a_given_value_is_answered_the_same_at_every_look() {
         let given = content.map(|content| Given::Value(text(content)));
         Wanted { request: Some(RequestId::new("r1")), ..wanted(WantedOrigin::Source(given)) }
     };
-    let no_generator = Kept { drifted: false, request: Answer::NeedsGenerator };
+    let no_generator = Kept { drifted: false, request: Answer::NeedsGenerator, ..Kept::default() };
     for (content, expected) in [(Some("one"), true), (Some("one"), false), (None, false), (Some("two"), true)] {
         let (_, made, kept) = w.ready(from(content)).await;
         assert_eq!((made, kept), (expected, no_generator), "{content:?}");
