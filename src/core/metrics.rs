@@ -22,6 +22,10 @@ pub struct Metrics {
     pub drift_repaired: IntCounterVec,
     /// `Credential` objects by the reason of their `Ready` condition.
     pub credentials: IntGaugeVec,
+    /// Failures of the watches of the API server, by resource and cause.
+    pub watch_failures: IntCounterVec,
+    /// Panics that were caught, by where. Each is a fault of the program.
+    pub panics: IntCounterVec,
     /// Always 1; the label carries the release.
     pub build: IntGaugeVec,
 }
@@ -44,6 +48,12 @@ impl Metrics {
             writes: counter("kubernetes_writes_total", "Changes asked of the API server", &["resource", "verb"]),
             drift_repaired: counter("drift_repaired_total", "Secrets repaired after a stranger's edit", &["namespace"]),
             credentials: gauge("credentials", "Credential objects by the reason of Ready", &["reason"]),
+            watch_failures: counter(
+                "watch_failures_total",
+                "Failures of the watches of the API server: refused, missing, unauthorized, away, interrupted, other",
+                &["resource", "cause"],
+            ),
+            panics: counter("panics_total", "Panics that were caught: faults of the program", &["part"]),
             build: gauge("build_info", "Always 1", &["version"]),
             registry,
         };
@@ -75,6 +85,8 @@ impl Metrics {
             Box::new(self.writes.clone()),
             Box::new(self.drift_repaired.clone()),
             Box::new(self.credentials.clone()),
+            Box::new(self.watch_failures.clone()),
+            Box::new(self.panics.clone()),
             Box::new(self.build.clone()),
         ]
     }

@@ -47,6 +47,7 @@ macro_rules! conformance {
             versions_are_listed_newest_first_and_as_many_as_asked
             a_version_is_found_by_its_id
             what_is_not_there_is_not_found
+            a_transitional_version_is_not_handed_out_while_there_is_another
             the_credential_knows_its_newest_version
             create_only_is_refused_where_a_version_exists
             create_only_holds_where_a_name_is_claimed_without_versions
@@ -88,6 +89,7 @@ macro_rules! conformance {
             a_long_list_gives_each_name_once
             a_list_that_nobody_reads_on_is_no_burden
             every_credential_with_an_object_is_listed_and_no_other
+            what_an_authority_signed_is_listed_while_it_is_current_and_valid
             // trail
             every_write_step_adds_one_audit_line_and_a_refused_one_none
             the_audit_chain_links

@@ -129,6 +129,32 @@ impl Store for InMemory {
         Ok(all.take(limit.map_or(usize::MAX, |limit| limit as usize)).collect())
     }
 
+    async fn active(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error> {
+        let versions = self.versions(name, None).await?;
+        let active = versions.iter().find(|version| !version.facts.transitional);
+        Ok(active.or(versions.first()).cloned())
+    }
+
+    async fn signed_by(
+        &self,
+        authority: CredentialId,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<CredentialName>, Error> {
+        let state = self.lock();
+        let signers: Vec<_> = state.versions.get(&authority).into_iter().flatten().map(|version| version.id).collect();
+        let is_leaf = |row: &&CredentialRow| {
+            let newest = state.versions.get(&row.id).and_then(|versions| versions.last());
+            let signed = newest.is_some_and(|newest| newest.facts.signer.is_some_and(|id| signers.contains(&id)));
+            signed && newest.is_some_and(|newest| newest.facts.expires.is_none_or(|expires| expires > at))
+        };
+        let leaves = state.live.values().filter(|row| row.id != authority).filter(is_leaf);
+        let mut names: Vec<_> = leaves.map(|row| row.name.clone()).collect();
+        names.sort_by(|a, b| a.folded().cmp(b.folded()));
+        names.truncate(limit as usize);
+        Ok(names)
+    }
+
     async fn version(&self, id: VersionId) -> Result<Option<VersionRow>, Error> {
         let state = self.lock();
         let row = state.versions.values().flatten().find(|row| row.id == id);

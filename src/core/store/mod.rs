@@ -63,6 +63,14 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The newest `limit` versions of the credential of that name, newest first; all of them without a limit.
     async fn versions(&self, name: &CredentialName, limit: Option<u32>) -> Result<Vec<VersionRow>, Error>;
 
+    /// The version that is handed out: the newest that is not transitional, or the newest where all are.
+    async fn active(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error>;
+
+    /// Names of credentials whose newest version was signed by a version of another credential and has not expired at
+    /// that time, in the order of their names, `limit` at most.
+    async fn signed_by(&self, authority: CredentialId, at: Timestamp, limit: u32)
+    -> Result<Vec<CredentialName>, Error>;
+
     /// A version by its id, unless its credential is a tombstone.
     async fn version(&self, id: VersionId) -> Result<Option<VersionRow>, Error>;
 

@@ -28,11 +28,12 @@ use std::{
 
 use async_trait::async_trait;
 use credsmith_core::{
-    domain::{CredentialName, Epoch, ObjectUid, RequestId, VersionId, ids::DataKeyId, name::Pattern},
+    domain::{CredentialId, CredentialName, Epoch, ObjectUid, RequestId, VersionId, ids::DataKeyId, name::Pattern},
     keyring::{DataKeyRow, KeyId, Sealed, WrappedKey},
     store::{AuditLine, CredentialRow, Delete, Error, Found, PutOwner, PutVersion, Store, VersionRow, audit},
 };
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::broadcast;
 
@@ -138,6 +139,19 @@ impl Store for Sqlite {
         }
         let asked = name.clone();
         self.ask_at_length("version", name, move |db| queries::versions(db, &asked, limit)).await
+    }
+
+    async fn active(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error> {
+        self.ask("version", name, |db| queries::active(db, name))
+    }
+
+    async fn signed_by(
+        &self,
+        authority: CredentialId,
+        at: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<CredentialName>, Error> {
+        self.ask_at_length("version", authority, move |db| queries::signed_by(db, authority, at, limit)).await
     }
 
     async fn version(&self, id: VersionId) -> Result<Option<VersionRow>, Error> {

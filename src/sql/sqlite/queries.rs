@@ -1,10 +1,11 @@
 //! The questions, each one statement, so that no answer holds half a step.
 
 use credsmith_core::{
-    domain::{CredentialName, ObjectUid, RequestId, VersionId},
+    domain::{CredentialId, CredentialName, ObjectUid, RequestId, VersionId},
     keyring::{DataKeyRow, Sealed},
     store::{CredentialRow, Error, VersionRow, audit},
 };
+use jiff::Timestamp;
 use rusqlite::{Connection, Params, Row, types::ValueRef};
 
 use super::{
@@ -38,6 +39,27 @@ pub fn versions(db: &Connection, name: &CredentialName, limit: Option<u32>) -> R
         versions.push(rows::version(row)?);
     }
     Ok(versions)
+}
+
+/// The newest version that is not transitional, or the newest where all are.
+pub fn active(db: &Connection, name: &CredentialName) -> Result<Option<VersionRow>, Fault> {
+    let newest = versions(db, name, Some(1))?.into_iter().next();
+    if !newest.as_ref().is_some_and(|newest| newest.facts.transitional) {
+        return Ok(newest);
+    }
+    let active = one(db, ACTIVE, [name.folded()], |row| Ok(rows::version(row)?))?;
+    Ok(active.or(newest))
+}
+
+/// Names of credentials that another one signed.
+pub fn signed_by(
+    db: &Connection,
+    authority: CredentialId,
+    at: Timestamp,
+    limit: u32,
+) -> Result<Vec<CredentialName>, Fault> {
+    let params = (authority.as_bytes(), at.as_millisecond(), limit);
+    all(db, SIGNED_BY, params, |row| Ok(Columns::new(row, "credential").name()?))
 }
 
 /// A version by its id, unless its credential is a tombstone.
@@ -120,6 +142,19 @@ pub const VERSION: &str = concat!(
     version_columns!(),
     " FROM version v JOIN credential c ON c.row = v.credential WHERE v.id = ?1 AND c.tombstoned_ms IS NULL"
 );
+pub const ACTIVE: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM credential c JOIN version v ON v.credential = c.row",
+    " WHERE c.folded = ?1 AND c.tombstoned_ms IS NULL AND v.transitional = 0 ORDER BY v.number DESC LIMIT 1"
+);
+/// The `+` keeps the planner from walking all names in their order: an authority signed few of them.
+pub const SIGNED_BY: &str = "SELECT c.row, c.name, c.folded FROM credential a \
+                             JOIN version s ON s.credential = a.row \
+                             JOIN version v ON v.signer = s.id \
+                             JOIN credential c ON c.row = v.credential AND c.newest = v.id \
+                             WHERE a.id = ?1 AND c.row <> a.row AND c.tombstoned_ms IS NULL \
+                             AND (v.expires_ms IS NULL OR v.expires_ms > ?2) ORDER BY +c.folded LIMIT ?3";
 const REQUEST: &str = "SELECT row, id FROM version WHERE request = ?1";
 const DATA_KEYS: &str = concat!("SELECT ", data_key_columns!(), " FROM data_key ORDER BY row");
 const SETTING: &str = "SELECT row, sealed FROM setting WHERE name = ?1";

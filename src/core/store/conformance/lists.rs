@@ -5,7 +5,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{at, claimed, deleted, name, owner, put, put_again, stamp, written};
 use crate::{
     domain::{ObjectUid, name::Pattern},
-    store::{CredentialRow, Found, PutVersion, Store},
+    store::{CredentialRow, Facts, Found, PutVersion, Store, VersionRow},
 };
 
 pub async fn a_path_finds_what_lies_below_it_and_not_its_neighbours(store: &dyn Store) {
@@ -122,6 +122,32 @@ pub async fn every_credential_with_an_object_is_listed_and_no_other(store: &dyn 
     owned.sort_by_key(|row| row.name.to_string());
     assert_eq!(owned.iter().map(|row| row.id).collect::<Vec<_>>(), [a.id, b.id]);
     assert_eq!(owned[1], store.credential(&name("/b")).await.unwrap().unwrap());
+}
+
+pub async fn what_an_authority_signed_is_listed_while_it_is_current_and_valid(store: &dyn Store) {
+    let signed = |path, signer: &VersionRow, expires| {
+        let facts = Facts { signer: Some(signer.id), expires, ..Facts::default() };
+        put_again(store, PutVersion { facts, ..put(path) })
+    };
+    let old = written(store, "/ca").await;
+    let new = written(store, "/ca").await;
+    let other = written(store, "/other-ca").await;
+    signed("/by-old", &old, Some(at(100))).await.unwrap();
+    signed("/By-New", &new, None).await.unwrap();
+    signed("/expired", &new, Some(at(50))).await.unwrap();
+    signed("/by-another", &other, None).await.unwrap();
+    signed("/signed-anew", &new, None).await.unwrap();
+    signed("/signed-anew", &other, None).await.unwrap();
+    signed("/ca", &new, None).await.unwrap(); // an authority that signs itself is no burden to itself
+    signed("/gone", &new, None).await.unwrap();
+    deleted(store, "/gone").await;
+    let names = async |limit| {
+        let names = store.signed_by(new.credential, at(50), limit).await.unwrap();
+        names.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+
+    assert_eq!(names(10).await, ["/By-New", "/by-old"]);
+    assert_eq!(names(1).await, ["/By-New"]);
 }
 
 /// The names that fit, sorted.

@@ -122,6 +122,20 @@ pub async fn what_is_not_there_is_not_found(store: &dyn Store) {
     assert_eq!(store.setting("none").await.unwrap(), None);
 }
 
+pub async fn a_transitional_version_is_not_handed_out_while_there_is_another(store: &dyn Store) {
+    let transitional = || PutVersion { facts: Facts { transitional: true, ..Facts::default() }, ..put("/a") };
+    assert_eq!(store.active(&name("/a")).await.unwrap(), None);
+
+    let first = put_again(store, transitional()).await.unwrap();
+    assert_eq!(store.active(&name("/A")).await.unwrap(), Some(first));
+
+    let second = put_again(store, put("/a")).await.unwrap();
+    put_again(store, transitional()).await.unwrap();
+    let newest = put_again(store, transitional()).await.unwrap();
+    assert_eq!(store.active(&name("/a")).await.unwrap(), Some(second));
+    assert_eq!(store.credential(&name("/a")).await.unwrap().unwrap().newest.map(|newest| newest.id), Some(newest.id));
+}
+
 pub async fn the_credential_knows_its_newest_version(store: &dyn Store) {
     written(store, "/a").await;
     let VersionRow { credential, id, number, stamp, .. } = written(store, "/a").await;

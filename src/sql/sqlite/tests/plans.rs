@@ -34,6 +34,13 @@ fn every_question_uses_an_index_and_sorts_nothing() {
             ],
         ),
         (
+            queries::ACTIVE,
+            &[
+                "SEARCH c USING INDEX credential_name (folded=?)",
+                "SEARCH v USING INDEX sqlite_autoindex_version_2 (credential=?)",
+            ],
+        ),
+        (
             queries::VERSION,
             &["SEARCH v USING INDEX sqlite_autoindex_version_1 (id=?)", "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"],
         ),
@@ -92,4 +99,16 @@ fn plan(store: &Scratch, sql: &str) -> Vec<String> {
         let steps = statement.query_map(rusqlite::params_from_iter(arguments), |row| row.get(3)).unwrap();
         steps.collect::<Result<_, _>>().unwrap()
     })
+}
+
+#[test]
+fn what_an_authority_signed_is_found_from_the_authority_and_not_by_name() {
+    let wanted = [
+        "SEARCH a USING INDEX sqlite_autoindex_credential_1 (id=?)",
+        "SEARCH s USING INDEX sqlite_autoindex_version_2 (credential=?)",
+        "SEARCH v USING INDEX version_signer (signer=?)",
+        "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)",
+        "USE TEMP B-TREE FOR ORDER BY",
+    ];
+    assert_eq!(plan(&Scratch::new(), queries::SIGNED_BY), wanted);
 }
