@@ -104,7 +104,7 @@ fn plan(store: &Scratch, sql: &str) -> Vec<String> {
 #[test]
 fn what_an_authority_signed_is_found_from_the_authority_and_not_by_name() {
     let wanted = [
-        "SEARCH a USING INDEX sqlite_autoindex_credential_1 (id=?)",
+        "SEARCH a USING COVERING INDEX sqlite_autoindex_credential_1 (id=?)",
         "SEARCH s USING INDEX sqlite_autoindex_version_2 (credential=?)",
         "SEARCH v USING INDEX version_signer (signer=?)",
         "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)",
