@@ -16,6 +16,7 @@ mod schema;
 mod secret;
 mod sources;
 mod status;
+mod timers;
 mod watching;
 
 use std::{fmt, sync::Arc};

@@ -38,6 +38,8 @@ pub struct Current<'a> {
     pub signer_changed: bool,
     /// It is an authority, and what it signed is in use: in its place another would leave all of that unverified.
     pub has_leaves: bool,
+    /// A transitional version stands beside it already.
+    pub in_transition: bool,
 }
 
 /// What the resource says about change.
@@ -79,6 +81,15 @@ pub struct Making {
     pub requested: bool,
     /// It is trusted and signs nothing yet: the authority before it goes on.
     pub transitional: bool,
+    /// The version before it was made from other parameters.
+    pub drifted: bool,
+}
+
+impl Making {
+    /// Whether nobody asked for it now, so that it can wait for its turn.
+    pub fn is_unasked(self) -> bool {
+        matches!(self.reason, Reason::Scheduled | Reason::SignerChanged)
+    }
 }
 
 /// What is to be said about a version that stays.
@@ -107,7 +118,7 @@ pub enum Answer {
 pub enum Turn {
     /// Not due before that.
     NotDue(ByTime),
-    /// Due, and what it signed is in use: an authority is changed in steps.
+    /// Due, or begun with a transitional version, and what it signed is in use: an authority is changed in steps.
     NeedsSteps,
     /// Due, and others are first.
     Throttled(Timestamp),
@@ -126,7 +137,8 @@ pub fn due(origin: Origin<'_>, current: Option<Current<'_>>, terms: Terms) -> Du
         return match origin {
             // A fresh request is met by the first version: the manifest that carries it asks for nothing more.
             Origin::Generate(_) => {
-                Due::Generate(Making { reason: Reason::Generated, requested: fresh, transitional: false })
+                let reason = Reason::Generated;
+                Due::Generate(Making { reason, requested: fresh, transitional: false, drifted: false })
             }
             Origin::Source { .. } | Origin::Adopt(_) => Due::Import { reason: Reason::Imported, requested: fresh },
             Origin::Input => Due::WaitForInput,
@@ -139,18 +151,22 @@ pub fn due(origin: Origin<'_>, current: Option<Current<'_>>, terms: Terms) -> Du
         let request = if terms.request == Request::None { Answer::NotAsked } else { Answer::NeedsGenerator };
         return Due::Keep(Kept { request, ..Kept::default() });
     };
-    if fresh {
-        return Due::Generate(Making { reason: Reason::Requested, requested: true, transitional: current.has_leaves });
-    }
     let (reason, drifted) = unasked(current, wanted, terms);
+    let held = current.has_leaves && current.in_transition;
+    if fresh && !held {
+        let transitional = current.has_leaves;
+        return Due::Generate(Making { reason: Reason::Requested, requested: true, transitional, drifted });
+    }
     let request = match terms.request {
         Request::Used(version) => Answer::AlreadyUsed(version),
         Request::None | Request::Fresh => Answer::NotAsked,
     };
     match reason {
-        Some(reason) if !current.has_leaves => Due::Generate(Making { reason, requested: false, transitional: false }),
-        Some(_) => Due::Keep(Kept { drifted, request, turn: Turn::NeedsSteps }),
-        None => Due::Keep(Kept { drifted, request, turn: Turn::NotDue(current.by_time) }),
+        Some(reason) if !current.has_leaves => {
+            Due::Generate(Making { reason, requested: false, transitional: false, drifted })
+        }
+        None if !held => Due::Keep(Kept { drifted, request, turn: Turn::NotDue(current.by_time) }),
+        _ => Due::Keep(Kept { drifted, request, turn: Turn::NeedsSteps }),
     }
 }
 
@@ -185,7 +201,7 @@ mod tests {
     }
 
     fn made(parameters: Option<&Parameters>) -> Current<'_> {
-        Current { parameters, by_time: ByTime::Never, signer_changed: false, has_leaves: false }
+        Current { parameters, by_time: ByTime::Never, signer_changed: false, has_leaves: false, in_transition: false }
     }
 
     fn terms(request: Request) -> Terms {
@@ -194,7 +210,7 @@ mod tests {
 
     fn generate(reason: Reason) -> Due {
         let requested = reason == Reason::Requested;
-        Due::Generate(Making { reason, requested, transitional: false })
+        Due::Generate(Making { reason, requested, transitional: false, drifted: false })
     }
 
     #[test]
@@ -203,7 +219,10 @@ mod tests {
         let used = VersionId::new(&SeededEntropy::new(1));
         let made = |parameters| Some(made(parameters));
         let generated = Origin::Generate(&wanted);
-        let first = |requested| Due::Generate(Making { reason: Reason::Generated, requested, transitional: false });
+        let first = |requested| {
+            let reason = Reason::Generated;
+            Due::Generate(Making { reason, requested, transitional: false, drifted: false })
+        };
         let asked = generate(Reason::Requested);
         let keep = |drifted, request| Due::Keep(Kept { drifted, request, ..Kept::default() });
         let import = |reason, requested| Due::Import { reason, requested };
@@ -245,12 +264,14 @@ mod tests {
         let drifted = made(Some(&other));
         let scheduled = Current { by_time: past, ..same };
         let signed_anew = Current { signer_changed: true, ..same };
+        let reason = Reason::ParametersChanged;
+        let over_drifted = Due::Generate(Making { reason, requested: false, transitional: false, drifted: true });
         let keep = |drifted, by_time| Due::Keep(Kept { drifted, turn: Turn::NotDue(by_time), ..Kept::default() });
         let table = [
             (scheduled, OnChange::Keep, generate(Reason::Scheduled)),
             (Current { by_time: future, ..same }, OnChange::Keep, keep(false, future)),
             (drifted, OnChange::Keep, keep(true, ByTime::Never)),
-            (drifted, OnChange::Regenerate, generate(Reason::ParametersChanged)),
+            (drifted, OnChange::Regenerate, over_drifted),
             (signed_anew, OnChange::Keep, keep(false, ByTime::Never)),
             (signed_anew, OnChange::Regenerate, generate(Reason::SignerChanged)),
             // A value that was given, or taken over, has no parameters that could have changed.
@@ -271,7 +292,19 @@ mod tests {
             let held = Kept { drifted: true, turn: Turn::NeedsSteps, ..Kept::default() };
             assert_eq!(due(Origin::Generate(&wanted), Some(ca), terms), Due::Keep(held));
         }
-        let asked = Making { reason: Reason::Requested, requested: true, transitional: true };
+        let asked = Making { reason: Reason::Requested, requested: true, transitional: true, drifted: true };
         assert_eq!(due(Origin::Generate(&wanted), Some(ca), terms(Request::Fresh)), Due::Generate(asked));
+    }
+
+    #[test]
+    fn an_authority_has_one_transitional_version_at_a_time() {
+        let wanted = password(20);
+        let ca = Current { has_leaves: true, in_transition: true, ..made(Some(&wanted)) };
+        let held = Due::Keep(Kept { turn: Turn::NeedsSteps, ..Kept::default() });
+        for request in [Request::None, Request::Fresh] {
+            assert_eq!(due(Origin::Generate(&wanted), Some(ca), terms(request)), held);
+        }
+        let unused = Current { has_leaves: false, ..ca };
+        assert_eq!(due(Origin::Generate(&wanted), Some(unused), terms(Request::Fresh)), generate(Reason::Requested));
     }
 }

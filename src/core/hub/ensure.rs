@@ -3,8 +3,11 @@
 //! The order is: whose is the path → what is due → at most one version → what to say about it. Nothing is made while
 //! the path belongs to somebody else, and nothing is made because the store could not be asked.
 
+use jiff::Timestamp;
+
 use super::{
     Caller, Error, Given, Hub, Version, Who,
+    standing::{Standing, kept},
     write::{Draft, Writer, Written},
 };
 use crate::{
@@ -13,8 +16,8 @@ use crate::{
         VersionId,
         generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
-        rotation::{ByTime, OnChange},
-        schedule::{self, Answer, Due, Kept, Making, Origin, Request, Terms},
+        rotation::Rotation,
+        schedule::{self, Due, Kept, Making, Origin, Request, Terms, Turn},
     },
     store::{CredentialRow, PutOwner, WriteMode},
 };
@@ -36,6 +39,17 @@ pub struct Wanted {
     pub inherits: Option<String>,
     /// `spec.adoption.mode: Never`
     pub never_adopt: bool,
+    /// When a new value is made without being asked for.
+    pub rotation: Rotation,
+}
+
+/// What only the caller knows of the objects around.
+pub trait Surroundings: Sync {
+    /// Whether the object of a UID still exists.
+    fn is_live(&self, object: &ObjectUid) -> bool;
+
+    /// Whether the object may be given a new version that nobody asked for right now; else, when its turn is.
+    fn start(&self, object: &ObjectUid, now: Timestamp) -> Result<(), Timestamp>;
 }
 
 /// Where the value is to come from.
@@ -72,52 +86,43 @@ pub enum Ensured {
 }
 
 impl Hub {
-    /// Brings a credential to what an object wants. `is_live` tells whether the object of a UID still exists.
-    pub async fn ensure(
-        &self,
-        caller: &Caller,
-        wanted: Wanted,
-        is_live: impl Fn(&ObjectUid) -> bool + Send,
-    ) -> Result<Ensured, Error> {
+    /// Brings a credential to what an object wants.
+    pub async fn ensure(&self, caller: &Caller, wanted: Wanted, around: &dyn Surroundings) -> Result<Ensured, Error> {
         self.require(caller, Operation::Write, &wanted.name).await?;
-        let (credential, adopted) = match self.claim(caller, &wanted, is_live).await? {
+        let (credential, adopted) = match self.claim(caller, &wanted, around).await? {
             Ok(claimed) => claimed,
             Err(refused) => return Ok(refused),
         };
-        let newest = self.newest(&wanted.name).await?;
-        let request = self.request(&wanted).await?;
-        let stored = newest.as_ref().map(|version| self.parameters(&version.row)).transpose()?.flatten();
-        let current = newest.as_ref().map(|_| schedule::Current {
-            parameters: stored.as_ref(),
-            by_time: ByTime::Never,
-            signer_changed: false,
-            has_leaves: false,
-        });
-        let terms = Terms { request, on_change: OnChange::Keep, now: caller.at };
+        let standing = self.standing(&wanted, &credential, caller.at).await?;
+        let terms =
+            Terms { request: self.request(&wanted).await?, on_change: wanted.rotation.on_change, now: caller.at };
         let given = self.given(&wanted)?;
         let imported = match given {
-            Some(_) => self.last_imported(&wanted.name, newest.as_ref()).await?,
+            Some(_) => self.last_imported(&wanted.name, standing.as_ref()).await?,
             None => None,
         };
-        let before = imported.as_ref().or(newest.as_ref());
+        let before = imported.as_ref().or(standing.as_ref().map(|standing| &standing.version));
         let Some(origin) = origin(&wanted, given.as_ref(), before) else {
             // The source cannot be read: what is there stays.
-            return Ok(settled(newest, credential, adopted, kept(&wanted)));
+            return Ok(settled(standing, credential, adopted, kept(&wanted)));
         };
-        let due = schedule::due(origin, current, terms);
-        let (value, parameters, reason, requested) = match due {
-            Due::Keep(kept) => {
-                let version = newest.map(Box::new).ok_or(Error::Conflict)?;
-                return Ok(Ensured::Ready { version, credential, made: false, adopted, kept });
-            }
+        let due = schedule::due(origin, standing.as_ref().map(Standing::current), terms);
+        let (value, parameters, making) = match due {
+            Due::Keep(kept) => return Ok(settled(standing, credential, adopted, kept)),
             Due::WaitForInput => return Ok(Ensured::WaitingForInput(credential)),
-            Due::Generate(Making { reason, requested, .. }) => {
+            Due::Generate(making) => {
+                if making.is_unasked()
+                    && let Err(turn) = around.start(&wanted.object_uid, caller.at)
+                {
+                    let kept = Kept { drifted: making.drifted, turn: Turn::Throttled(turn), ..Kept::default() };
+                    return Ok(settled(standing, credential, adopted, kept));
+                }
                 let parameters = wanted.origin.parameters().ok_or(Error::Conflict)?;
-                (generate(parameters, self.entropy.as_ref())?, Some(parameters), reason, requested)
+                (generate(parameters, self.entropy.as_ref())?, Some(parameters), making)
             }
             Due::Import { reason, requested } => match given {
-                Some(value) => (value, None, reason, requested),
-                None => return Ok(settled(newest, credential, adopted, kept(&wanted))),
+                Some(value) => (value, None, Making { reason, requested, transitional: false, drifted: false }),
+                None => return Ok(settled(standing, credential, adopted, kept(&wanted))),
             },
         };
         let draft = Draft {
@@ -125,17 +130,17 @@ impl Hub {
             value,
             parameters,
             metadata: None,
-            mode: newest.as_ref().map_or(WriteMode::CreateOnly, |version| WriteMode::After(version.row.id)),
+            mode: standing.as_ref().map_or(WriteMode::CreateOnly, |standing| WriteMode::After(standing.newest)),
             writer: Writer::Object(wanted.object_uid.clone()),
-            reason,
-            request: wanted.request.clone().filter(|_| requested),
+            reason: making.reason,
+            request: wanted.request.clone().filter(|_| making.requested),
             action: "reconcile",
         };
         match self.write(caller, draft).await? {
             Written::New(version) => {
-                let versions = version.row.number;
-                let credential = CredentialRow { versions, ..credential };
-                Ok(Ensured::Ready { version, credential, made: true, adopted, kept: kept(&wanted) })
+                let kept = self.after(&wanted, &version.row).await?;
+                let credential = CredentialRow { versions: version.row.number, ..credential };
+                Ok(Ensured::Ready { version, credential, made: true, adopted, kept })
             }
             Written::Refused => Err(Error::Conflict),
         }
@@ -146,7 +151,7 @@ impl Hub {
         &self,
         caller: &Caller,
         wanted: &Wanted,
-        is_live: impl Fn(&ObjectUid) -> bool + Send,
+        around: &dyn Surroundings,
     ) -> Result<Result<(CredentialRow, bool), Ensured>, Error> {
         let Who::Operator { namespace, epoch } = &caller.who else { return Err(Error::Denied) };
         let row = self.store.credential(&wanted.name).await?;
@@ -160,7 +165,7 @@ impl Hub {
             inherits: wanted.inherits.as_deref(),
             never_adopt: wanted.never_adopt,
         };
-        match ownership::claim(Stored { owner, last_writer }, claimant, is_live) {
+        match ownership::claim(Stored { owner, last_writer }, claimant, |object| around.is_live(object)) {
             Claim::OwnedBy(object) => return Ok(Err(Ensured::PathOwned(object))),
             Claim::NeedsApproval(foreign) => return Ok(Err(Ensured::NeedsApproval(foreign))),
             Claim::Granted => {}
@@ -196,9 +201,13 @@ impl Hub {
 
     /// The newest version that came from a source: what a source is compared with, so that a value that was set over
     /// the API since is not taken for a change of the source.
-    async fn last_imported(&self, name: &CredentialName, newest: Option<&Version>) -> Result<Option<Version>, Error> {
+    async fn last_imported(
+        &self,
+        name: &CredentialName,
+        standing: Option<&Standing>,
+    ) -> Result<Option<Version>, Error> {
         let is_import = |reason| matches!(reason, Reason::Imported | Reason::SourceChanged);
-        if newest.is_none_or(|version| is_import(version.row.reason)) {
+        if standing.is_none_or(|standing| is_import(standing.version.row.reason)) {
             return Ok(None);
         }
         let rows = self.store.versions(name, None).await?;
@@ -244,16 +253,11 @@ fn origin<'a>(wanted: &'a Wanted, given: Option<&Value>, before: Option<&Version
     }
 }
 
-fn settled(newest: Option<Version>, credential: CredentialRow, adopted: bool, kept: Kept) -> Ensured {
-    match newest {
-        Some(version) => Ensured::Ready { version: Box::new(version), credential, made: false, adopted, kept },
+fn settled(standing: Option<Standing>, credential: CredentialRow, adopted: bool, kept: Kept) -> Ensured {
+    match standing {
+        Some(Standing { version, .. }) => {
+            Ensured::Ready { version: Box::new(version), credential, made: false, adopted, kept }
+        }
         None => Ensured::WaitingForInput(credential),
     }
-}
-
-/// What the next look will say of a version that was just made, or that stays because its source was not read: the same,
-/// or the status would be written once more for nothing.
-fn kept(wanted: &Wanted) -> Kept {
-    let asks = matches!(wanted.origin, WantedOrigin::Source(_)) && wanted.request.is_some();
-    Kept { request: if asks { Answer::NeedsGenerator } else { Answer::NotAsked }, ..Kept::default() }
 }

@@ -10,6 +10,7 @@ mod find;
 mod generate;
 mod get;
 mod set;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-pub use ensure::{Ensured, Wanted, WantedOrigin};
+pub use ensure::{Ensured, Surroundings, Wanted, WantedOrigin};
 pub use set::Given;
 
 use crate::{

@@ -1,5 +1,7 @@
 //! What the use cases promise, over the plainest store.
 
+mod rotation;
+
 use std::{collections::BTreeSet, sync::Mutex};
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use crate::{
         name::Pattern,
         ownership::{ApiWrites, Foreign},
         parameters::PasswordParameters,
+        rotation::Rotation,
         schedule::{Answer, Kept},
     },
     keyring::MasterKey,
@@ -41,6 +44,24 @@ impl Reviewer for Rules {
         let rules = self.0.lock().unwrap();
         let has = |namespace: &str| rules.contains(&format!("{} {namespace}", operation.verb()));
         Ok(has("*") || namespace.is_some_and(has))
+    }
+}
+
+/// Objects that live and may start, unless told otherwise.
+#[derive(Debug, Default)]
+struct Around {
+    gone: bool,
+    /// When the turn is.
+    turn: Option<Timestamp>,
+}
+
+impl Surroundings for Around {
+    fn is_live(&self, _: &ObjectUid) -> bool {
+        !self.gone
+    }
+
+    fn start(&self, _: &ObjectUid, _: Timestamp) -> Result<(), Timestamp> {
+        self.turn.map_or(Ok(()), Err)
     }
 }
 
@@ -105,7 +126,7 @@ impl World {
     }
 
     async fn ensure(&self, wanted: Wanted) -> Result<Ensured, Error> {
-        self.hub.ensure(&self.operator(), wanted, |_| true).await
+        self.hub.ensure(&self.operator(), wanted, &Around::default()).await
     }
 
     async fn ready(&self, wanted: Wanted) -> (Version, bool, Kept) {
@@ -133,6 +154,7 @@ fn wanted(origin: WantedOrigin) -> Wanted {
         namespace_uid: NamespaceUid::new("namespace"),
         inherits: None,
         never_adopt: false,
+        rotation: Rotation::default(),
     }
 }
 
@@ -361,10 +383,10 @@ async fn another_namespace_does_not_inherit_until_it_is_approved() {
         inherits: inherits.map(Into::into),
         ..wanted(WantedOrigin::Generate(password(20)))
     };
-    let gone = |_: &ObjectUid| false;
-    let refused = w.hub.ensure(&w.operator(), reborn(None), gone).await.unwrap();
+    let gone = Around { gone: true, ..Around::default() };
+    let refused = w.hub.ensure(&w.operator(), reborn(None), &gone).await.unwrap();
     assert!(matches!(&refused, Ensured::NeedsApproval(Foreign::Namespace(uid)) if uid.as_str() == "namespace"));
-    let approved = w.hub.ensure(&w.operator(), reborn(Some("namespace")), gone).await.unwrap();
+    let approved = w.hub.ensure(&w.operator(), reborn(Some("namespace")), &gone).await.unwrap();
     let Ensured::Ready { version, adopted: true, made: false, .. } = approved else { panic!("{approved:?}") };
     assert_eq!(version.row.id, first.row.id);
 }
@@ -424,7 +446,7 @@ async fn an_older_operator_is_fenced() {
     let w = world().await;
     let old = w.operator();
     w.hub.store.raise_epoch().await.unwrap();
-    let refused = w.hub.ensure(&old, wanted(WantedOrigin::Generate(password(20))), |_| true).await;
+    let refused = w.hub.ensure(&old, wanted(WantedOrigin::Generate(password(20))), &Around::default()).await;
     assert!(matches!(refused, Err(Error::Fenced(_))), "{refused:?}");
 }
 

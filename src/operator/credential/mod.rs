@@ -1,6 +1,7 @@
 //! The kind `Credential`.
 
 pub mod parse;
+pub mod rotation;
 pub mod spec;
 pub mod status;
 pub mod support;
