@@ -22,6 +22,10 @@ pub struct Metrics {
     pub drift_repaired: IntCounterVec,
     /// `Credential` objects by the reason of their `Ready` condition.
     pub credentials: IntGaugeVec,
+    /// RSA keys that were asked for, by size and by whether one lay ready.
+    pub key_requests: IntCounterVec,
+    /// RSA keys that lie ready, by size.
+    pub keys_ready: IntGaugeVec,
     /// Always 1; the label carries the release.
     pub build: IntGaugeVec,
 }
@@ -44,6 +48,12 @@ impl Metrics {
             writes: counter("kubernetes_writes_total", "Changes asked of the API server", &["resource", "verb"]),
             drift_repaired: counter("drift_repaired_total", "Secrets repaired after a stranger's edit", &["namespace"]),
             credentials: gauge("credentials", "Credential objects by the reason of Ready", &["reason"]),
+            key_requests: counter(
+                "rsa_keys_total",
+                "RSA keys asked for: a hit lay ready, a miss was made on demand",
+                &["size", "outcome"],
+            ),
+            keys_ready: gauge("rsa_keys_ready", "RSA keys that lie ready, in memory only", &["size"]),
             build: gauge("build_info", "Always 1", &["version"]),
             registry,
         };
@@ -75,6 +85,8 @@ impl Metrics {
             Box::new(self.writes.clone()),
             Box::new(self.drift_repaired.clone()),
             Box::new(self.credentials.clone()),
+            Box::new(self.key_requests.clone()),
+            Box::new(self.keys_ready.clone()),
             Box::new(self.build.clone()),
         ]
     }

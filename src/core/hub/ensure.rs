@@ -5,13 +5,13 @@
 
 use super::{
     Caller, Error, Given, Hub, Version, Who,
+    make::Made,
     write::{Draft, Written},
 };
 use crate::{
     domain::{
         CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, Reason, RequestId, Value,
         VersionId,
-        generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
         schedule::{self, Answer, Due, Kept, Origin, Request},
     },
@@ -88,18 +88,18 @@ impl Hub {
         let stored = newest.as_ref().map(|version| self.parameters(&version.row)).transpose()?.flatten();
         let found =
             newest.as_ref().map(|version| schedule::Newest { reason: version.row.reason, parameters: stored.as_ref() });
-        let given = self.given(&wanted)?;
+        let given = self.offered(caller, &wanted).await?;
         let imported = match given {
             Some(_) => self.last_imported(&wanted.name, newest.as_ref()).await?,
             None => None,
         };
         let before = imported.as_ref().or(newest.as_ref());
-        let Some(origin) = origin(&wanted, given.as_ref(), before) else {
+        let Some(origin) = origin(&wanted, given.as_ref().map(|made| &made.value), before) else {
             // The source cannot be read: what is there stays.
             return Ok(settled(newest, credential, adopted, kept(&wanted)));
         };
         let due = schedule::due(origin, found, request);
-        let (value, parameters, reason, requested) = match due {
+        let (made, parameters, reason, requested) = match due {
             Due::Keep(kept) => {
                 let version = newest.map(Box::new).ok_or(Error::Conflict)?;
                 return Ok(Ensured::Ready { version, credential, made: false, adopted, kept });
@@ -107,16 +107,18 @@ impl Hub {
             Due::WaitForInput => return Ok(Ensured::WaitingForInput(credential)),
             Due::Generate { reason, requested } => {
                 let parameters = wanted.origin.parameters().ok_or(Error::Conflict)?;
-                (generate(parameters, self.entropy.as_ref())?, Some(parameters), reason, requested)
+                let plan = self.plan(caller, parameters).await?;
+                (self.make(plan).await?, Some(parameters), reason, requested)
             }
             Due::Import { reason, requested } => match given {
-                Some(value) => (value, None, reason, requested),
+                Some(made) => (made, None, reason, requested),
                 None => return Ok(settled(newest, credential, adopted, kept(&wanted))),
             },
         };
         let draft = Draft {
             name: &wanted.name,
-            value,
+            value: made.value,
+            facts: made.facts,
             parameters,
             metadata: None,
             mode: newest.as_ref().map_or(WriteMode::CreateOnly, |version| WriteMode::After(version.row.id)),
@@ -205,10 +207,11 @@ impl Hub {
         Ok(used.map_or(Request::Fresh, Request::Used))
     }
 
-    fn given(&self, wanted: &Wanted) -> Result<Option<Value>, Error> {
+    async fn offered(&self, caller: &Caller, wanted: &Wanted) -> Result<Option<Made>, Error> {
         match &wanted.origin {
             WantedOrigin::Source(Some(given)) | WantedOrigin::Adopt(_, Some(given)) => {
-                self.value(given.duplicate()).map(Some)
+                let checked = caller.checked(given.duplicate())?;
+                self.given(caller, &wanted.name, checked).await.map(Some)
             }
             _ => Ok(None),
         }

@@ -15,6 +15,7 @@ use crate::{
 pub(super) struct Draft<'a> {
     pub name: &'a CredentialName,
     pub value: Value,
+    pub facts: Facts,
     pub parameters: Option<&'a Parameters>,
     pub metadata: Option<JsonText>,
     pub mode: WriteMode,
@@ -46,7 +47,7 @@ impl Hub {
             match self.store.put_version(put).await {
                 Ok(row) => {
                     self.count(&row);
-                    return Ok(Written::New(Box::new(Version { row, value: draft.value })));
+                    return Ok(Written::New(Box::new(Version { row, value: draft.value, issued: None })));
                 }
                 Err(store::Error::Conflict { credential: None, .. }) => credential = self.propose(),
                 Err(store::Error::Conflict { credential: Some(id), .. }) if id != credential => credential = id,
@@ -72,7 +73,7 @@ impl Hub {
         let parameters = draft.parameters.map(|parameters| {
             let plain = SecretBytes::new(serde_json::to_vec(parameters).expect("parameters are always JSON"));
             let place = Place::parameters(credential, version, kind);
-            SealedParameters { sealed: seal(place, &plain), public: None }
+            SealedParameters { sealed: seal(place, &plain), public: parameters.public() }
         });
         PutVersion {
             credential,
@@ -82,7 +83,7 @@ impl Hub {
             sealed: seal(Place::version(credential, version, kind), &draft.value.to_bytes()),
             parameters,
             metadata: draft.metadata.clone(),
-            facts: Facts::default(),
+            facts: draft.facts.clone(),
             mode: draft.mode,
             request: draft.request.clone(),
             epoch: caller.epoch(),
