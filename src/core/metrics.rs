@@ -26,6 +26,10 @@ pub struct Metrics {
     pub watch_failures: IntCounterVec,
     /// Panics that were caught, by where. Each is a fault of the program.
     pub panics: IntCounterVec,
+    /// RSA keys that were asked for, by size and by whether one lay ready.
+    pub key_requests: IntCounterVec,
+    /// RSA keys that lie ready, by size.
+    pub keys_ready: IntGaugeVec,
     /// Always 1; the label carries the release.
     pub build: IntGaugeVec,
 }
@@ -54,6 +58,12 @@ impl Metrics {
                 &["resource", "cause"],
             ),
             panics: counter("panics_total", "Panics that were caught: faults of the program", &["part"]),
+            key_requests: counter(
+                "rsa_keys_total",
+                "RSA keys asked for: a hit lay ready, a miss was made on demand",
+                &["size", "outcome"],
+            ),
+            keys_ready: gauge("rsa_keys_ready", "RSA keys that lie ready, in memory only", &["size"]),
             build: gauge("build_info", "Always 1", &["version"]),
             registry,
         };
@@ -87,6 +97,8 @@ impl Metrics {
             Box::new(self.credentials.clone()),
             Box::new(self.watch_failures.clone()),
             Box::new(self.panics.clone()),
+            Box::new(self.key_requests.clone()),
+            Box::new(self.keys_ready.clone()),
             Box::new(self.build.clone()),
         ]
     }

@@ -18,6 +18,7 @@ use credsmith_core::{
     domain::Epoch,
     hub::Hub,
     keyring::{KeyProvider, Keyring},
+    material::{Material, Pool, PoolSettings},
     metrics::Metrics,
     store::Store,
     world::{SystemClock, SystemEntropy},
@@ -64,13 +65,16 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let keyring = open_keyring(&config, store.as_ref(), &client).await?;
     let epoch = store.raise_epoch().await.map_err(|error| in_store(&config.store, error))?;
     let clock = Arc::new(SystemClock);
+    let metrics = Metrics::new();
+    let keys = Pool::start(PoolSettings::with_ready(config.ready_keys.into()), clock.clone(), metrics.clone());
     let hub = Arc::new(Hub {
         store: store.clone(),
         keyring: Arc::new(keyring),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         reviewer: Arc::new(AccessReviews::new(client.clone(), clock)),
-        metrics: Metrics::new(),
+        material: Material::new(Arc::new(keys)),
+        metrics,
     });
     hub.metrics.build.with_label_values(&[VERSION]).set(1);
     let tokens = TokenReviews::new(client.clone(), config.audience.clone(), hub.clock.clone());

@@ -24,6 +24,7 @@ use credsmith_core::{
     },
     hub::{Caller, Hub, Wanted, WantedOrigin},
     keyring::{Keyring, MasterKey},
+    material::{KeyStock, Material},
     metrics::Metrics,
     store::InMemory,
     world::{FixedClock, SeededEntropy},
@@ -59,6 +60,7 @@ impl TestApp {
             clock: clock.clone(),
             entropy,
             reviewer: rules.clone(),
+            material: Material::new(Arc::new(KeyStock::default())),
             metrics: Metrics::new(),
         });
         for verb in ["get", "list", "update", "delete"] {

@@ -130,6 +130,12 @@ impl<'a> Object<'a> {
         self.raw(key).map(read).transpose()
     }
 
+    /// A list of texts; `None` where it is absent or null.
+    pub(super) fn texts(&self, key: &str) -> Result<Option<Vec<String>>, Error> {
+        let parsed = self.raw(key).map(|raw| serde_json::from_str(raw.get()));
+        parsed.transpose().map_err(|_| self.wrong(key, "a list of texts"))
+    }
+
     fn string<T: serde::de::DeserializeOwned>(&self, key: &str, raw: &RawValue) -> Result<T, Error> {
         serde_json::from_str(raw.get()).map_err(|_| self.wrong(key, "a text"))
     }

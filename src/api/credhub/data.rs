@@ -63,7 +63,7 @@ pub(super) async fn set(State(hub): State<Arc<Hub>>, caller: Caller, body: Body)
 pub(super) async fn generate(State(hub): State<Arc<Hub>>, caller: Caller, body: Body) -> Result<Response, Error> {
     let GenerateRequest { name, parameters, metadata, mode } = GenerateRequest::read(&body)?;
     let version = hub.generate(&caller, &name, &parameters, metadata, mode).await?;
-    Ok(view::credential(&version))
+    Ok(view::generated(&version))
 }
 
 /// DELETE `/data`.
@@ -81,8 +81,7 @@ async fn by_name(hub: &Hub, caller: &Caller, query: &Query) -> Result<Response, 
     let limit = versions.map(u32::try_from).transpose();
     let limit = limit.map_err(|_| Error::bad_request("versions is negative: give 1 or more"))?;
     let name = name.filter(|_| limit != Some(0)).ok_or(hub::Error::NotFound)?;
-    let found =
-        if current { vec![hub.current(caller, &name).await?] } else { hub.versions(caller, &name, limit).await? };
+    let found = if current { hub.active(caller, &name).await? } else { hub.versions(caller, &name, limit).await? };
     Ok(view::data(&found))
 }
 

@@ -6,7 +6,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use credsmith_core::{domain::name, hub};
+use credsmith_core::{
+    domain::name,
+    hub::{self, SignerFault},
+};
 use serde_json::json;
 
 /// Why a call failed.
@@ -37,13 +40,15 @@ impl Error {
 
     fn parts(self) -> (StatusCode, Cow<'static, str>) {
         use hub::Error::{
-            Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, TooLarge, Unavailable,
+            Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, Signer, TooLarge, Unavailable,
         };
         match self {
             Self::Refused(status, text) => (status, text),
             Self::Hub(Invalid(text)) => (StatusCode::BAD_REQUEST, text.into()),
             Self::Hub(OtherKind(_)) => (StatusCode::BAD_REQUEST, TYPE_MISMATCH.into()),
             Self::Hub(NotFound) => (StatusCode::NOT_FOUND, NOT_FOUND.into()),
+            Self::Hub(Signer(fault @ SignerFault::Missing(_))) => (StatusCode::NOT_FOUND, fault.to_string().into()),
+            Self::Hub(Signer(fault)) => (StatusCode::BAD_REQUEST, fault.to_string().into()),
             Self::Hub(Denied) => (StatusCode::FORBIDDEN, NOT_FOUND.into()),
             Self::Hub(error @ Owned { .. }) => (StatusCode::FORBIDDEN, error.to_string().into()),
             Self::Hub(error @ Conflict) => (StatusCode::CONFLICT, error.to_string().into()),
@@ -110,6 +115,16 @@ mod tests {
             (hub::Error::Invalid("because".into()), 400, "because"),
             (hub::Error::OtherKind(CredentialType::Json), 400, TYPE_MISMATCH),
             (hub::Error::NotFound, 404, NOT_FOUND),
+            (
+                SignerFault::Missing("/ca".into()).into(),
+                404,
+                "the CA /ca does not exist, is no certificate, or you may not read it",
+            ),
+            (
+                SignerFault::NotCa("/ca".into()).into(),
+                400,
+                "the certificate /ca is no CA: name a CA, or generate this one with is_ca",
+            ),
             (hub::Error::Denied, 403, NOT_FOUND),
             (owned, 403, "/shop/db belongs to the Credential shop/db, whose apiWrites is Deny: change its source"),
             (hub::Error::Conflict, 409, "the credential is being written by others: try again"),

@@ -5,6 +5,7 @@ mod body;
 mod data;
 mod error;
 mod info;
+mod keys;
 mod query;
 mod request;
 mod view;

@@ -18,6 +18,14 @@ pub fn same(stored: &Parameters, wanted: &Parameters) -> bool {
             stored.username == wanted.username
                 && stored.password.rules(model).ok().is_some_and(|rules| wanted.password.rules(model) == Ok(rules))
         }
+        (ParametersOf::Rsa(stored), ParametersOf::Rsa(wanted)) => stored.size(model) == wanted.size(model),
+        (ParametersOf::Ssh(stored), ParametersOf::Ssh(wanted)) => {
+            stored.rules(model).ok().is_some_and(|rules| wanted.rules(model) == Ok(rules))
+        }
+        (ParametersOf::Certificate(stored), ParametersOf::Certificate(wanted)) => {
+            let both = stored.rules(model).ok().zip(wanted.rules(model).ok());
+            both.is_some_and(|(stored, wanted)| stored.same_as(&wanted))
+        }
         _ => false,
     }
 }

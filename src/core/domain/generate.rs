@@ -9,18 +9,20 @@ use super::{
 };
 use crate::world::Entropy;
 
-/// Makes a value. [`Error`] where the parameters contradict each other.
-pub fn generate(parameters: &Parameters, entropy: &dyn Entropy) -> Result<Value, Error> {
+/// Makes a value; `None` for the types whose making takes more than dice. [`Error`] where the parameters contradict each
+/// other.
+pub fn generate(parameters: &Parameters, entropy: &dyn Entropy) -> Result<Option<Value>, Error> {
     parameters.check()?;
     match &parameters.of {
-        ParametersOf::Password(of) => Ok(Value::Password(password(&of.rules(parameters.model)?, entropy))),
+        ParametersOf::Rsa(_) | ParametersOf::Ssh(_) | ParametersOf::Certificate(_) => Ok(None),
+        ParametersOf::Password(of) => Ok(Some(Value::Password(password(&of.rules(parameters.model)?, entropy)))),
         ParametersOf::User(of) => {
             let username = match &of.username {
                 Some(given) => given.clone(),
                 None => letters(20, entropy),
             };
             let password = password(&of.password.rules(parameters.model)?, entropy);
-            Ok(Value::User(User::new(Some(username), password, entropy)))
+            Ok(Some(Value::User(User::new(Some(username), password, entropy))))
         }
     }
 }
@@ -84,7 +86,7 @@ mod tests {
     #[test]
     fn a_user_gets_twenty_letters_and_a_hash() {
         let entropy = SeededEntropy::new(7);
-        let Value::User(user) = generate(&Parameters::user(UserParameters::default()), &entropy).unwrap() else {
+        let Some(Value::User(user)) = generate(&Parameters::user(UserParameters::default()), &entropy).unwrap() else {
             panic!("a user")
         };
         let name = user.username.as_deref().unwrap();
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn an_empty_user_name_counts_as_given() {
         let parameters = UserParameters { username: Some(String::new()), ..Default::default() };
-        let Value::User(user) = generate(&Parameters::user(parameters), &SeededEntropy::new(7)).unwrap() else {
+        let Some(Value::User(user)) = generate(&Parameters::user(parameters), &SeededEntropy::new(7)).unwrap() else {
             panic!("a user")
         };
         assert_eq!(user.username.as_deref(), Some(""));
@@ -116,7 +118,7 @@ mod tests {
             ..Default::default()
         };
         for _ in 0..310 {
-            let value = generate(&Parameters::password(parameters.clone()), &entropy).unwrap();
+            let value = generate(&Parameters::password(parameters.clone()), &entropy).unwrap().unwrap();
             for c in text(&value).chars() {
                 *counts.entry(c).or_insert(0_u32) += 1;
             }
@@ -135,7 +137,7 @@ mod tests {
                 length: Some(length), min_upper: Some(upper), min_symbol: symbols, ..Default::default()
             };
             if let Ok(rules) = parameters.rules(MODEL) {
-                let value = generate(&Parameters::password(parameters), &SeededEntropy::new(seed)).unwrap();
+                let value = generate(&Parameters::password(parameters), &SeededEntropy::new(seed)).unwrap().unwrap();
                 let text = text(&value);
                 prop_assert_eq!(text.chars().count(), usize::from(length));
                 for class in rules.classes {

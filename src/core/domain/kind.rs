@@ -36,7 +36,7 @@ impl CredentialType {
 
     /// Whether this release can make, keep and hand it out.
     pub fn works(self) -> bool {
-        matches!(self, Self::Password | Self::User | Self::Value | Self::Json)
+        !matches!(self, Self::Provider)
     }
 
     /// Whether it has parameters from which a value can be made.

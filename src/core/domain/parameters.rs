@@ -3,9 +3,21 @@
 //! Parameters are kept as they were asked for, absent ones absent, together with the number of the model whose defaults
 //! they meant. A release with other defaults has another number, so nothing becomes due by an upgrade.
 
+pub mod alternative_name;
+pub mod certificate;
+pub mod refusal;
+pub mod rsa;
+pub mod ssh;
+pub mod usage;
+
 use serde::{Deserialize, Serialize};
 
-use super::kind::CredentialType;
+pub use certificate::CertificateParameters;
+pub use refusal::{Refusal, Words};
+pub use rsa::RsaParameters;
+pub use ssh::SshParameters;
+
+use super::{json::JsonText, kind::CredentialType};
 
 /// Parameters by type, and the model they speak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +34,9 @@ pub struct Parameters {
 pub enum ParametersOf {
     Password(PasswordParameters),
     User(UserParameters),
+    Rsa(RsaParameters),
+    Ssh(SshParameters),
+    Certificate(Box<CertificateParameters>),
 }
 
 impl Parameters {
@@ -33,10 +48,36 @@ impl Parameters {
         Self { model: MODEL, of: ParametersOf::User(parameters) }
     }
 
+    pub fn rsa(parameters: RsaParameters) -> Self {
+        Self { model: MODEL, of: ParametersOf::Rsa(parameters) }
+    }
+
+    pub fn ssh(parameters: SshParameters) -> Self {
+        Self { model: MODEL, of: ParametersOf::Ssh(parameters) }
+    }
+
+    pub fn certificate(parameters: CertificateParameters) -> Self {
+        Self { model: MODEL, of: ParametersOf::Certificate(Box::new(parameters)) }
+    }
+
     pub fn kind(&self) -> CredentialType {
         match self.of {
             ParametersOf::Password(_) => CredentialType::Password,
             ParametersOf::User(_) => CredentialType::User,
+            ParametersOf::Rsa(_) => CredentialType::Rsa,
+            ParametersOf::Ssh(_) => CredentialType::Ssh,
+            ParametersOf::Certificate(_) => CredentialType::Certificate,
+        }
+    }
+
+    /// What may be read without a key; `None` where even the parameters may tell something, as those of a password do.
+    pub fn public(&self) -> Option<JsonText> {
+        match self.of {
+            ParametersOf::Password(_) | ParametersOf::User(_) => None,
+            ParametersOf::Rsa(_) | ParametersOf::Ssh(_) | ParametersOf::Certificate(_) => {
+                let text = serde_json::to_string(self).expect("parameters are always JSON");
+                Some(JsonText::parse(&text).expect("it was just written"))
+            }
         }
     }
 
@@ -45,6 +86,9 @@ impl Parameters {
         match &self.of {
             ParametersOf::Password(password) => password.rules(self.model).map(|_| ()),
             ParametersOf::User(user) => user.check(self.model),
+            ParametersOf::Rsa(_) => Ok(()),
+            ParametersOf::Ssh(ssh) => Ok(ssh.rules(self.model).map(|_| ())?),
+            ParametersOf::Certificate(certificate) => Ok(certificate.rules(self.model).map(|_| ())?),
         }
     }
 }
@@ -176,6 +220,19 @@ pub enum Error {
     NothingLeft,
     #[error("username has more than 255 characters: shorten it")]
     Username,
+    /// Of keys and certificates.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+impl Error {
+    /// The same with fields named as the API names them.
+    pub fn in_api_words(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.text(Words::Api),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// The model that this release writes.
@@ -274,5 +331,53 @@ mod tests {
         assert_eq!(parameters, Parameters::user(expected));
         let again: Parameters = serde_json::from_str(&serde_json::to_string(&parameters).unwrap()).unwrap();
         assert_eq!(again, parameters);
+    }
+
+    /// What stands in stores: these lines are never edited, only added to.
+    #[test]
+    fn stored_parameters_of_keys_are_read_again_as_they_were() {
+        let table = [
+            (r#"{"model":1,"type":"rsa"}"#, Parameters::rsa(RsaParameters::default())),
+            (
+                r#"{"model":1,"type":"ssh","algorithm":"ed25519","key_length":null,"comment":"a b"}"#,
+                Parameters::ssh(SshParameters {
+                    algorithm: Some(ssh::SshAlgorithm::Ed25519),
+                    comment: Some("a b".into()),
+                    ..Default::default()
+                }),
+            ),
+            (
+                r#"{"model":1,"type":"certificate","common_name":"x","alternative_names":[{"dns":"a.com"},{"ip":"::1"}],
+                    "key_usage":["crl_sign"],"extended_key_usage":["server_auth"],"is_ca":true,"path_length":0,
+                    "ca":"/ca","duration":86400,"key":"ecdsa-p256"}"#,
+                Parameters::certificate(CertificateParameters {
+                    subject: certificate::Subject { common_name: Some("x".into()), ..Default::default() },
+                    alternative_names: vec!["a.com".parse().unwrap(), "::1".parse().unwrap()],
+                    key_usage: vec![usage::KeyUsage::CrlSign],
+                    extended_key_usage: vec![usage::ExtendedKeyUsage::ServerAuth],
+                    is_ca: true,
+                    path_length: Some(0),
+                    ca: Some("/ca".into()),
+                    self_sign: false,
+                    duration: Some(86400),
+                    key: Some(certificate::KeyKind::EcdsaP256),
+                }),
+            ),
+        ];
+        for (stored, expected) in table {
+            let parameters: Parameters = serde_json::from_str(stored).unwrap();
+            assert_eq!(parameters, expected);
+            let public = expected.public().unwrap();
+            assert_eq!(serde_json::from_str::<Parameters>(public.as_str()).unwrap(), expected);
+        }
+        assert!(Parameters::password(PasswordParameters::default()).public().is_none());
+    }
+
+    #[test]
+    fn a_refusal_names_the_field_as_the_asker_writes_it() {
+        let error = Error::from(Refusal::KeyLength(1024));
+        assert_eq!(error.to_string(), "keyLength is 1024: give 2048, 3072 or 4096");
+        assert_eq!(error.in_api_words(), "key_length is 1024: give 2048, 3072 or 4096");
+        assert_eq!(Error::AllExcluded.in_api_words(), Error::AllExcluded.to_string());
     }
 }

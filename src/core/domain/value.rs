@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     json,
+    key_pair::{self, KeyPair},
     kind::CredentialType,
     secret::{SecretBytes, SecretText},
 };
@@ -18,6 +19,18 @@ pub enum Value {
     Json(SecretText),
     Password(SecretText),
     User(User),
+    Rsa(KeyPair),
+    Ssh(KeyPair),
+    Certificate(Certificate),
+}
+
+/// A certificate and what belongs to it, all of it PEM as it was given or made (spec section 3.8).
+#[derive(Debug)]
+pub struct Certificate {
+    /// Of the signer, or what was given for it.
+    pub ca: Option<SecretText>,
+    pub certificate: SecretText,
+    pub private_key: Option<SecretText>,
 }
 
 /// A user name and its password (spec section 3.3).
@@ -60,10 +73,14 @@ impl Value {
             Self::Json(_) => CredentialType::Json,
             Self::Password(_) => CredentialType::Password,
             Self::User(_) => CredentialType::User,
+            Self::Rsa(_) => CredentialType::Rsa,
+            Self::Ssh(_) => CredentialType::Ssh,
+            Self::Certificate(_) => CredentialType::Certificate,
         }
     }
 
-    /// The parts by the names that stand in a Secret (custom resources, section 4.1).
+    /// The parts by the names that stand in a Secret (custom resources, section 4.1). Those of a certificate are without
+    /// what only its signers know: `Hub::bundle` has them whole.
     pub fn parts(&self) -> Vec<(&'static str, SecretText)> {
         match self {
             Self::Value(text) | Self::Json(text) => vec![("value", text.duplicate())],
@@ -73,6 +90,17 @@ impl Value {
                 let rest = [("password", user.password.duplicate()), ("password-hash", user.password_hash.duplicate())];
                 name.into_iter().chain(rest).collect()
             }
+            Self::Rsa(pair) => present([("private.pem", &pair.private_key), ("public.pem", &pair.public_key)]),
+            Self::Ssh(pair) => {
+                let mut parts = present([("ssh-privatekey", &pair.private_key), ("ssh-publickey", &pair.public_key)]);
+                parts.extend(pair.ssh_fingerprint().map(|text| ("ssh-fingerprint", SecretText::new(text))));
+                parts
+            }
+            Self::Certificate(of) => {
+                let mut parts = vec![("tls.crt", of.certificate.duplicate())];
+                parts.extend(present([("tls.key", &of.private_key), ("ca.crt", &of.ca)]));
+                parts
+            }
         }
     }
 
@@ -81,6 +109,8 @@ impl Value {
         match self {
             Self::Value(text) | Self::Json(text) | Self::Password(text) => text.expose().len(),
             Self::User(user) => user.username.as_ref().map_or(0, String::len) + user.password.expose().len(),
+            Self::Rsa(pair) | Self::Ssh(pair) => pair.texts().into_iter().map(|(_, text)| length(text)).sum(),
+            Self::Certificate(of) => of.texts().into_iter().map(|(_, text)| length(text)).sum(),
         }
     }
 
@@ -91,11 +121,13 @@ impl Value {
             | (Self::Json(a), Self::Json(b))
             | (Self::Password(a), Self::Password(b)) => a.same_as(b),
             (Self::User(a), Self::User(b)) => a.username == b.username && a.password.same_as(&b.password),
+            (Self::Rsa(a), Self::Rsa(b)) | (Self::Ssh(a), Self::Ssh(b)) => same(&a.texts(), &b.texts()),
+            (Self::Certificate(a), Self::Certificate(b)) => same(&a.texts(), &b.texts()),
             _ => false,
         }
     }
 
-    /// The plain form that is sealed: the text itself, or for a user a small JSON object.
+    /// The plain form that is sealed: the text itself, or a small JSON object where there are several.
     pub fn to_bytes(&self) -> SecretBytes {
         match self {
             Self::Value(text) | Self::Json(text) | Self::Password(text) => {
@@ -109,6 +141,8 @@ impl Value {
                     format!(r#"{{"username":{},"password":{},"password_hash":{}}}"#, *username, *password, *hash);
                 SecretBytes::new(text.into_bytes())
             }
+            Self::Rsa(pair) | Self::Ssh(pair) => key_pair::object(&pair.texts()),
+            Self::Certificate(of) => key_pair::object(&of.texts()),
         }
     }
 
@@ -124,9 +158,47 @@ impl Value {
                 let StoredUser { username, password, password_hash } = stored;
                 Some(Self::User(User { username, password, password_hash }))
             }
-            CredentialType::Certificate | CredentialType::Ssh | CredentialType::Rsa | CredentialType::Provider => None,
+            CredentialType::Rsa => serde_json::from_slice(bytes.expose()).ok().map(Self::Rsa),
+            CredentialType::Ssh => serde_json::from_slice(bytes.expose()).ok().map(Self::Ssh),
+            CredentialType::Certificate => {
+                let stored: StoredCertificate = serde_json::from_slice(bytes.expose()).ok()?;
+                let StoredCertificate { ca, certificate, private_key } = stored;
+                Some(Self::Certificate(Certificate { ca, certificate, private_key }))
+            }
+            CredentialType::Provider => None,
         }
     }
+}
+
+impl Certificate {
+    /// Its texts by the names of the plain form, which are also those of the API.
+    pub fn texts(&self) -> [(&'static str, Option<&SecretText>); 3] {
+        [("ca", self.ca.as_ref()), ("certificate", Some(&self.certificate)), ("private_key", self.private_key.as_ref())]
+    }
+}
+
+/// Those that are there.
+fn present<const N: usize>(parts: [(&'static str, &Option<SecretText>); N]) -> Vec<(&'static str, SecretText)> {
+    parts.into_iter().filter_map(|(name, text)| Some((name, text.as_ref()?.duplicate()))).collect()
+}
+
+fn length(text: Option<&SecretText>) -> usize {
+    text.map_or(0, |text| text.expose().len())
+}
+
+fn same(one: &[(&str, Option<&SecretText>)], other: &[(&str, Option<&SecretText>)]) -> bool {
+    one.iter().zip(other).all(|((_, one), (_, other))| match (one, other) {
+        (Some(one), Some(other)) => one.same_as(other),
+        (None, None) => true,
+        _ => false,
+    })
+}
+
+#[derive(Deserialize)]
+struct StoredCertificate {
+    ca: Option<SecretText>,
+    certificate: SecretText,
+    private_key: Option<SecretText>,
 }
 
 #[derive(Deserialize)]
@@ -178,12 +250,40 @@ mod tests {
         assert!(Value::from_bytes(CredentialType::Value, &SecretBytes::new(vec![0xff])).is_none());
     }
 
+    /// What stands in stores: never edited, only added to.
+    #[test]
+    fn the_plain_forms_stay_as_they_are() {
+        let table = [
+            (CredentialType::Rsa, r#"{"public_key":"p\n","private_key":null}"#),
+            (CredentialType::Ssh, r#"{"public_key":null,"private_key":"q"}"#),
+            (CredentialType::Certificate, r#"{"ca":null,"certificate":"c","private_key":"k"}"#),
+        ];
+        for (kind, form) in table {
+            let value = Value::from_bytes(kind, &SecretBytes::new(form.as_bytes().to_vec())).unwrap();
+            assert_eq!(std::str::from_utf8(value.to_bytes().expose()).unwrap(), form);
+            assert_eq!(value.kind(), kind);
+        }
+    }
+
     proptest! {
         #[test]
         fn a_value_comes_back_from_its_bytes(text in ".{1,40}", name in proptest::option::of(".{0,20}")) {
             let secret = || SecretText::new(text.clone());
             let user = User { username: name, password: secret(), password_hash: SecretText::new("$6$x".into()) };
-            for value in [Value::Value(secret()), Value::Password(secret()), Value::User(user)] {
+            let pair = |public: bool| KeyPair {
+                public_key: public.then(secret),
+                private_key: Some(secret()),
+            };
+            let certificate = Certificate { ca: None, certificate: secret(), private_key: Some(secret()) };
+            let values = [
+                Value::Value(secret()),
+                Value::Password(secret()),
+                Value::User(user),
+                Value::Rsa(pair(false)),
+                Value::Ssh(pair(true)),
+                Value::Certificate(certificate),
+            ];
+            for value in values {
                 let again = Value::from_bytes(value.kind(), &value.to_bytes()).unwrap();
                 prop_assert!(again.same_as(&value));
             }

@@ -6,7 +6,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Caller, Error, Given, Hub, Version, Who,
+    Caller, Error, Given, Hub, SignerFault, Version, Who,
+    make::Made,
     standing::{Standing, kept},
     write::{Draft, Writer, Written},
 };
@@ -14,12 +15,11 @@ use crate::{
     domain::{
         CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, Reason, RequestId, Value,
         VersionId,
-        generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
         rotation::Rotation,
         schedule::{self, Due, Kept, Making, Origin, Request, Terms, Turn},
     },
-    store::{CredentialRow, PutOwner, WriteMode},
+    store::{CredentialRow, Facts, PutOwner, WriteMode},
 };
 
 /// What an object wants.
@@ -76,9 +76,15 @@ pub enum Ensured {
         /// Whether this call took over versions that somebody else had made.
         adopted: bool,
         kept: Kept,
+        /// The transitional version that this call made beside it.
+        introduced: Option<i64>,
+        /// A new version is due, and its signer cannot make it.
+        overdue: Option<SignerFault>,
     },
     /// There is none, and nothing to make one from yet.
     WaitingForInput(CredentialRow),
+    /// There is none, and its signer cannot make it yet.
+    WaitingForSigner(SignerFault),
     /// Another object has the path: `namespace/name`.
     PathOwned(String),
     /// What is stored there belongs to somebody else.
@@ -96,18 +102,18 @@ impl Hub {
         let standing = self.standing(&wanted, &credential, caller.at).await?;
         let terms =
             Terms { request: self.request(&wanted).await?, on_change: wanted.rotation.on_change, now: caller.at };
-        let given = self.given(&wanted)?;
+        let given = self.offered(caller, &wanted).await?;
         let imported = match given {
             Some(_) => self.last_imported(&wanted.name, standing.as_ref()).await?,
             None => None,
         };
         let before = imported.as_ref().or(standing.as_ref().map(|standing| &standing.version));
-        let Some(origin) = origin(&wanted, given.as_ref(), before) else {
+        let Some(origin) = origin(&wanted, given.as_ref().map(|made| &made.value), before) else {
             // The source cannot be read: what is there stays.
             return Ok(settled(standing, credential, adopted, kept(&wanted)));
         };
         let due = schedule::due(origin, standing.as_ref().map(Standing::current), terms);
-        let (value, parameters, making) = match due {
+        let (made, parameters, making) = match due {
             Due::Keep(kept) => return Ok(settled(standing, credential, adopted, kept)),
             Due::WaitForInput => return Ok(Ensured::WaitingForInput(credential)),
             Due::Generate(making) => {
@@ -118,16 +124,21 @@ impl Hub {
                     return Ok(settled(standing, credential, adopted, kept));
                 }
                 let parameters = wanted.origin.parameters().ok_or(Error::Conflict)?;
-                (generate(parameters, self.entropy.as_ref())?, Some(parameters), making)
+                let plan = match self.plan(caller, parameters).await {
+                    Err(Error::Signer(fault)) => return Ok(unsigned(standing, credential, adopted, making, fault)),
+                    plan => plan?,
+                };
+                (self.make(plan).await?, Some(parameters), making)
             }
             Due::Import { reason, requested } => match given {
-                Some(value) => (value, None, Making { reason, requested, transitional: false, drifted: false }),
+                Some(made) => (made, None, Making { reason, requested, transitional: false, drifted: false }),
                 None => return Ok(settled(standing, credential, adopted, kept(&wanted))),
             },
         };
         let draft = Draft {
             name: &wanted.name,
-            value,
+            value: made.value,
+            facts: Facts { transitional: making.transitional, ..made.facts },
             parameters,
             metadata: None,
             mode: standing.as_ref().map_or(WriteMode::CreateOnly, |standing| WriteMode::After(standing.newest)),
@@ -138,9 +149,17 @@ impl Hub {
         };
         match self.write(caller, draft).await? {
             Written::New(version) => {
-                let kept = self.after(&wanted, &version.row).await?;
                 let credential = CredentialRow { versions: version.row.number, ..credential };
-                Ok(Ensured::Ready { version, credential, made: true, adopted, kept })
+                let introduced = making.transitional.then_some(version.row.number);
+                if let (Some(_), Some(Standing { version, .. })) = (introduced, standing) {
+                    let (version, kept) = (Box::new(version), Kept { turn: Turn::NeedsSteps, ..kept(&wanted) });
+                    let (made, overdue) = (false, None);
+                    return Ok(Ensured::Ready { version, credential, made, adopted, kept, introduced, overdue });
+                }
+                let kept = self.after(&wanted, &version.row).await?;
+                let version = Box::new(Version { issued: made.issued, ..*version });
+                let (made, overdue) = (true, None);
+                Ok(Ensured::Ready { version, credential, made, adopted, kept, introduced: None, overdue })
             }
             Written::Refused => Err(Error::Conflict),
         }
@@ -221,10 +240,11 @@ impl Hub {
         Ok(used.map_or(Request::Fresh, Request::Used))
     }
 
-    fn given(&self, wanted: &Wanted) -> Result<Option<Value>, Error> {
+    async fn offered(&self, caller: &Caller, wanted: &Wanted) -> Result<Option<Made>, Error> {
         match &wanted.origin {
             WantedOrigin::Source(Some(given)) | WantedOrigin::Adopt(_, Some(given)) => {
-                self.value(given.duplicate()).map(Some)
+                let checked = caller.checked(given.duplicate())?;
+                self.given(caller, &wanted.name, checked).await.map(Some)
             }
             _ => Ok(None),
         }
@@ -256,8 +276,26 @@ fn origin<'a>(wanted: &'a Wanted, given: Option<&Value>, before: Option<&Version
 fn settled(standing: Option<Standing>, credential: CredentialRow, adopted: bool, kept: Kept) -> Ensured {
     match standing {
         Some(Standing { version, .. }) => {
-            Ensured::Ready { version: Box::new(version), credential, made: false, adopted, kept }
+            let (version, made, introduced, overdue) = (Box::new(version), false, None, None);
+            Ensured::Ready { version, credential, made, adopted, kept, introduced, overdue }
         }
         None => Ensured::WaitingForInput(credential),
+    }
+}
+
+/// A version is due that its signer cannot make: what is there is served on.
+fn unsigned(
+    standing: Option<Standing>,
+    credential: CredentialRow,
+    adopted: bool,
+    making: Making,
+    fault: SignerFault,
+) -> Ensured {
+    let kept = Kept { drifted: making.drifted, ..Kept::default() };
+    match settled(standing, credential, adopted, kept) {
+        Ensured::Ready { version, credential, made, adopted, kept, introduced, .. } => {
+            Ensured::Ready { version, credential, made, adopted, kept, introduced, overdue: Some(fault) }
+        }
+        _ => Ensured::WaitingForSigner(fault),
     }
 }

@@ -1,7 +1,7 @@
 //! A caller reads.
 
 use super::{Caller, Error, Hub, Version};
-use crate::domain::{CredentialName, CredentialType, Operation, VersionId};
+use crate::domain::{CredentialName, Operation, VersionId};
 
 impl Hub {
     /// The newest version; [`Error::NotFound`] also where the caller may not read it.
@@ -30,18 +30,6 @@ impl Hub {
         let row = self.store.version(id).await?.ok_or(Error::NotFound)?;
         self.require(caller, Operation::Read, &row.name).await?;
         self.open(row)
-    }
-
-    /// The newest version, which must have that type.
-    pub(super) async fn newest_of(
-        &self,
-        name: &CredentialName,
-        kind: CredentialType,
-    ) -> Result<Option<Version>, Error> {
-        match self.newest(name).await? {
-            Some(version) if version.row.kind != kind => Err(Error::OtherKind(version.row.kind)),
-            newest => Ok(newest),
-        }
     }
 
     pub(super) async fn newest(&self, name: &CredentialName) -> Result<Option<Version>, Error> {

@@ -4,11 +4,16 @@
 //! whatever holds for one holds for the other.
 
 mod access;
+mod active;
+mod authority;
+mod bundle;
 mod delete;
 mod ensure;
 mod find;
 mod generate;
 mod get;
+mod given;
+mod make;
 mod set;
 mod standing;
 #[cfg(test)]
@@ -19,13 +24,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use authority::SignerFault;
 pub use ensure::{Ensured, Surroundings, Wanted, WantedOrigin};
+pub use make::Issued;
 pub use set::Given;
 
 use crate::{
     auth::{Identity, Reviewer},
     domain::{Actor, CredentialType, Epoch, Stamp, Value, VersionId, name, parameters},
     keyring::{self, Keyring},
+    material::{self, Material},
     metrics::Metrics,
     store::{self, AuditLine, Store, VersionRow},
     world::{Clock, Entropy},
@@ -39,6 +47,7 @@ pub struct Hub {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub reviewer: Arc<dyn Reviewer>,
+    pub material: Material,
     pub metrics: Metrics,
 }
 
@@ -116,6 +125,8 @@ impl From<Mode> for store::WriteMode {
 pub struct Version {
     pub row: VersionRow,
     pub value: Value,
+    /// Where this call made the certificate: how.
+    pub issued: Option<Issued>,
 }
 
 /// What the caller can do next.
@@ -138,6 +149,9 @@ pub enum Error {
     /// A write that the caller may not do.
     #[error("you may not do that")]
     Denied,
+    /// Look at the credential that was to sign.
+    #[error(transparent)]
+    Signer(#[from] SignerFault),
     /// A `Credential` has the path and says that it is not written over the API.
     #[error("{path} belongs to the Credential {object}, whose apiWrites is {mode}: {next}")]
     Owned { path: String, object: String, mode: &'static str, next: &'static str },
@@ -167,6 +181,18 @@ impl From<parameters::Error> for Error {
     }
 }
 
+impl From<material::given::Refused> for Error {
+    fn from(refused: material::given::Refused) -> Self {
+        Self::Invalid(refused.to_string())
+    }
+}
+
+impl From<material::Busy> for Error {
+    fn from(busy: material::Busy) -> Self {
+        Self::Unavailable(busy.to_string())
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
@@ -190,7 +216,7 @@ impl Hub {
             self.metrics.damaged.with_label_values(&["form"]).inc();
             Error::Damaged(format!("version {}: its plain form is not of type {}", row.id, row.kind))
         })?;
-        Ok(Version { row, value })
+        Ok(Version { row, value, issued: None })
     }
 
     fn damaged(&self, version: VersionId, error: &keyring::Error) -> Error {

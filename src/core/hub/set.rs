@@ -4,7 +4,10 @@ use super::{
     Caller, Error, Hub, Mode, Version,
     write::{Draft, Writer, Written},
 };
-use crate::domain::{CredentialName, CredentialType, JsonText, Operation, Reason, SecretText, Value, value::User};
+use crate::{
+    domain::{CredentialName, CredentialType, JsonText, KeyPair, Operation, Reason, SecretText, Value, value::User},
+    material::given::GivenCertificate,
+};
 
 /// A value as it was given.
 #[derive(Debug)]
@@ -17,6 +20,17 @@ pub enum Given {
         username: Option<String>,
         password: SecretText,
     },
+    /// Any text in either half, and one half at least.
+    Rsa {
+        public_key: Option<SecretText>,
+        private_key: Option<SecretText>,
+    },
+    /// The same.
+    Ssh {
+        public_key: Option<SecretText>,
+        private_key: Option<SecretText>,
+    },
+    Certificate(GivenCertificate),
 }
 
 impl Given {
@@ -26,10 +40,14 @@ impl Given {
             Self::Json(_) => CredentialType::Json,
             Self::Password(_) => CredentialType::Password,
             Self::User { .. } => CredentialType::User,
+            Self::Rsa { .. } => CredentialType::Rsa,
+            Self::Ssh { .. } => CredentialType::Ssh,
+            Self::Certificate(_) => CredentialType::Certificate,
         }
     }
 
     pub(super) fn duplicate(&self) -> Self {
+        let copy = |text: &Option<SecretText>| text.as_ref().map(SecretText::duplicate);
         match self {
             Self::Value(text) => Self::Value(text.duplicate()),
             Self::Json(text) => Self::Json(text.duplicate()),
@@ -37,6 +55,19 @@ impl Given {
             Self::User { username, password } => {
                 Self::User { username: username.clone(), password: password.duplicate() }
             }
+            Self::Rsa { public_key, private_key } => {
+                Self::Rsa { public_key: copy(public_key), private_key: copy(private_key) }
+            }
+            Self::Ssh { public_key, private_key } => {
+                Self::Ssh { public_key: copy(public_key), private_key: copy(private_key) }
+            }
+            Self::Certificate(given) => Self::Certificate(GivenCertificate {
+                ca: copy(&given.ca),
+                ca_name: given.ca_name.clone(),
+                certificate: copy(&given.certificate),
+                private_key: copy(&given.private_key),
+                transitional: given.transitional,
+            }),
         }
     }
 }
@@ -54,19 +85,20 @@ impl Hub {
         metadata: Option<JsonText>,
         mode: Mode,
     ) -> Result<Version, Error> {
+        let checked = caller.checked(given)?;
         self.require(caller, Operation::Write, name).await?;
-        let value = self.value(given)?;
-        if mode == Mode::NoOverwrite
-            && let Some(existing) = self.newest_of(name, value.kind()).await?
-        {
-            return Ok(existing);
-        }
+        let made = self.given(caller, name, checked).await?;
+        let mode = match self.in_the_way(name, made.value.kind(), mode).await? {
+            Ok(existing) => return Ok(existing),
+            Err(mode) => mode,
+        };
         let draft = Draft {
             name,
-            value,
+            value: made.value,
+            facts: made.facts,
             parameters: None,
             metadata,
-            mode: mode.into(),
+            mode,
             writer: Writer::Api { generated: false },
             reason: Reason::SetByAPI,
             request: None,
@@ -94,6 +126,14 @@ impl Hub {
                 let username = username.filter(|name| !name.is_empty());
                 Ok(Value::User(User::new(username, password, self.entropy.as_ref())))
             }
+            Given::Rsa { public_key, private_key } => pair(public_key, private_key).map(Value::Rsa),
+            Given::Ssh { public_key, private_key } => pair(public_key, private_key).map(Value::Ssh),
+            Given::Certificate(_) => Err(missing()), // those have checks of their own
         }
     }
+}
+
+fn pair(public_key: Option<SecretText>, private_key: Option<SecretText>) -> Result<KeyPair, Error> {
+    let missing = || Error::Invalid("both keys are missing or empty: give public_key, private_key or both".into());
+    KeyPair::new(public_key, private_key).ok_or_else(missing)
 }

@@ -84,6 +84,7 @@ async fn world() -> World {
         clock: Arc::new(FixedClock::new(noon())),
         entropy,
         reviewer: rules.clone(),
+        material: Material::new(Arc::new(material::KeyStock::default())),
         metrics: Metrics::new(),
     };
     World { hub, rules, epoch }

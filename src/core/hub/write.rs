@@ -17,6 +17,7 @@ use crate::{
 pub(super) struct Draft<'a> {
     pub name: &'a CredentialName,
     pub value: Value,
+    pub facts: Facts,
     pub parameters: Option<&'a Parameters>,
     pub metadata: Option<JsonText>,
     pub mode: WriteMode,
@@ -60,7 +61,7 @@ impl Hub {
             match self.store.put_version(put).await {
                 Ok(row) => {
                     self.count(&row);
-                    return Ok(Written::New(Box::new(Version { row, value: draft.value })));
+                    return Ok(Written::New(Box::new(Version { row, value: draft.value, issued: None })));
                 }
                 Err(store::Error::Conflict { credential: None, .. }) => credential = self.propose(),
                 Err(store::Error::Conflict { credential: Some(id), .. }) if id != credential => credential = id,
@@ -87,7 +88,7 @@ impl Hub {
         let parameters = draft.parameters.map(|parameters| {
             let plain = SecretBytes::new(serde_json::to_vec(parameters).expect("parameters are always JSON"));
             let place = Place::parameters(credential, version, kind);
-            SealedParameters { sealed: seal(place, &plain), public: None }
+            SealedParameters { sealed: seal(place, &plain), public: parameters.public() }
         });
         PutVersion {
             credential,
@@ -97,7 +98,7 @@ impl Hub {
             sealed: seal(Place::version(credential, version, kind), &draft.value.to_bytes()),
             parameters,
             metadata: draft.metadata.clone(),
-            facts: Facts::default(),
+            facts: draft.facts.clone(),
             mode: draft.mode,
             holder: None,
             request: draft.request.clone(),
@@ -115,7 +116,7 @@ impl Hub {
 
 impl Writer {
     /// Whether it may write a path that this object has. Asked again whenever the store finds another one.
-    fn check(&self, name: &CredentialName, holder: Option<&OwnerObject>) -> Result<(), Error> {
+    pub(super) fn check(&self, name: &CredentialName, holder: Option<&OwnerObject>) -> Result<(), Error> {
         match (self, holder) {
             (Self::Api { generated }, Some(object)) if !allows(object.api_writes, *generated) => {
                 Err(owned(name, object))

@@ -351,6 +351,7 @@ fn effective(origin: &Origin) -> BTreeMap<String, String> {
     let password = match &parameters.of {
         ParametersOf::Password(password) => password,
         ParametersOf::User(user) => &user.password,
+        ParametersOf::Rsa(_) | ParametersOf::Ssh(_) | ParametersOf::Certificate(_) => return BTreeMap::new(),
     };
     let rules = password.rules(parameters.model).ok();
     rules.map(|rules| BTreeMap::from([("length".to_owned(), rules.length.to_string())])).unwrap_or_default()

@@ -72,6 +72,11 @@ pub(super) fn workers(count: u16) -> Result<u16, Error> {
     if (1..=MOST_WORKERS).contains(&count) { Ok(count) } else { Err(bad("workers", cause(), "give such a number")) }
 }
 
+pub(super) fn ready_keys(count: u16) -> Result<u16, Error> {
+    let cause = || format!("{count} is not from 0 to {MOST_READY_KEYS}");
+    if count <= MOST_READY_KEYS { Ok(count) } else { Err(bad("readyKeys", cause(), "give such a number")) }
+}
+
 pub(super) fn filter(text: String) -> Result<String, Error> {
     let next = "give a level, or levels by module, such as info,credsmith_operator=debug";
     match EnvFilter::try_new(&text) {
@@ -104,3 +109,5 @@ pub(super) fn is_object_name(text: &str) -> bool {
 }
 
 const MOST_WORKERS: u16 = 1024;
+/// They are filled up by one thread, which takes minutes for more.
+const MOST_READY_KEYS: u16 = 1024;

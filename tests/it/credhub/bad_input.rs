@@ -37,11 +37,6 @@ async fn every_bad_set_is_told_what_to_change() {
         (r#"{"type":"provider"}"#, 422, UNKNOWN_TYPE),
         (r#"{"type":"","foo":1}"#, 422, UNKNOWN_TYPE),
         (
-            r#"{"type":"certificate"}"#,
-            400,
-            "the type certificate cannot be set in this release: value, json, password and user can",
-        ),
-        (
             r#"{"type":"value","foo":1}"#,
             422,
             "the key `foo` is unknown here: use only name, type, value, metadata, overwrite",

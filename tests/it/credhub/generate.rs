@@ -90,7 +90,7 @@ async fn what_is_refused_is_refused_in_every_mode() {
     assert_snapshot!(refused(r#","regenerate":true,"foo":1"#).await, @"the key `foo` is unknown here: use only name, type, parameters, metadata, mode, overwrite, regenerate");
     assert_snapshot!(refused(r#","regenerate":null"#).await, @"the key `regenerate` is unknown here: use only name, type, parameters, metadata, mode, overwrite");
     assert_snapshot!(refused(r#","type":"value""#).await, @"a credential of type value cannot be generated: set it, or use one of password, user, certificate, ssh, rsa");
-    assert_snapshot!(refused(r#","type":"rsa""#).await, @"the type rsa cannot be generated in this release: password and user can");
+    assert_snapshot!(refused(r#","type":"rsa""#).await, @"The credential type cannot be modified. Please delete the credential if you wish to create it with a different type.");
     assert_snapshot!(refused("").await, @"the type is missing or unknown: use one of password, user, certificate, ssh, rsa");
     assert_snapshot!(refused(r#","type":"provider""#).await, @"the type is missing or unknown: use one of password, user, certificate, ssh, rsa");
     assert_snapshot!(refused(r#","type":"password","value":{}"#).await, @"the key `value` is unknown here: use only name, type, parameters, metadata, mode, overwrite");
