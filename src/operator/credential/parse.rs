@@ -1,17 +1,19 @@
 //! A manifest becomes what it wants: parsed once, at the door.
 
+mod origin;
+pub mod parameters;
+
 use std::collections::BTreeMap;
 
-use credsmith_core::domain::{
-    CredentialName, CredentialType, Parameters,
-    ownership::ApiWrites,
-    parameters::{PasswordParameters, UserParameters},
-};
+use credsmith_core::domain::{CredentialName, CredentialType, ownership::ApiWrites, rotation::Rotation};
 
+use self::origin::origin;
+pub use self::origin::{Origin, Source};
 use super::{
+    rotation::rotation,
     spec::{
-        AdoptionMode, ApiWritesWord, Credential, CredentialSpec, OnConflict, PasswordBlock, PasswordRecipe,
-        StorePolicy, Target, TargetPolicy, TypeWord,
+        AdoptionMode, ApiWritesWord, Credential, CredentialSpec, OnConflict, StorePolicy, Target, TargetPolicy,
+        TypeWord,
     },
     support,
     target::{Keys, TargetPlan, forbidden, needs, type_of},
@@ -23,6 +25,7 @@ pub struct Plan {
     pub name: CredentialName,
     pub kind: CredentialType,
     pub origin: Origin,
+    pub rotation: Rotation,
     pub never_adopt: bool,
     pub delete_with_object: bool,
     pub api_writes: ApiWrites,
@@ -30,36 +33,6 @@ pub struct Plan {
     pub target: Option<TargetPlan>,
     /// Defaults made visible.
     pub effective: BTreeMap<String, String>,
-}
-
-/// Where the value comes from.
-#[derive(Debug)]
-pub enum Origin {
-    Generate(Parameters),
-    Source(Source),
-    /// Read once, while there is no version; generated from then on.
-    Adopt(Parameters, Source),
-    /// Read once, while there is no version; set over the API from then on.
-    AdoptInput(Source),
-    Input,
-}
-
-/// A Secret of the same namespace, and which of its keys are which part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    pub name: String,
-    /// Part → key.
-    pub keys: BTreeMap<String, String>,
-    /// Where it stands in the manifest, for messages.
-    pub field: &'static str,
-}
-
-impl Source {
-    /// A revision of the Secret, and which of its keys are read: another key of the same Secret is another source.
-    pub fn mark(&self, revision: &str) -> String {
-        let keys: Vec<_> = self.keys.iter().map(|(part, key)| format!("{part}={key}")).collect();
-        format!("{}/{revision}#{}", self.name, keys.join(","))
-    }
 }
 
 /// Why a manifest cannot be met. Terminal: it takes an edit.
@@ -89,7 +62,8 @@ pub fn parse(object: &Credential) -> Result<Plan, Refusal> {
     }
     let kind = kind(spec.type_);
     let name = path(spec, namespace, object_name)?;
-    let origin = origin(spec, kind)?;
+    let origin = origin(spec, kind, namespace)?;
+    let rotation = rotation(spec, kind, origin.parameters().is_some())?;
     if let (Origin::Source(source), Some(target)) = (&origin, spec.target.as_ref().or(Some(&Target::default())))
         && target.disabled != Some(true)
         && target.name.as_deref().unwrap_or(object_name) == source.name
@@ -110,7 +84,8 @@ pub fn parse(object: &Credential) -> Result<Plan, Refusal> {
         delete_with_object: spec.deletion_policy == Some(StorePolicy::Delete),
         api_writes: api_writes(spec, &origin),
         target,
-        effective: effective(&origin),
+        effective: effective(spec, &origin, &rotation),
+        rotation,
         origin,
     })
 }
@@ -147,152 +122,10 @@ fn path(spec: &CredentialSpec, namespace: &str, object: &str) -> Result<Credenti
     }
 }
 
-fn origin(spec: &CredentialSpec, kind: CredentialType) -> Result<Origin, Refusal> {
-    let followed = match kind {
-        CredentialType::Password => key_source(
-            spec.password.as_ref().and_then(|block| block.from_secret.as_ref()),
-            "password",
-            "spec.password.fromSecret",
-        ),
-        CredentialType::Value => key_source(
-            spec.value.as_ref().and_then(|block| block.from_secret.as_ref()),
-            "value",
-            "spec.value.fromSecret",
-        ),
-        CredentialType::Json => {
-            key_source(spec.json.as_ref().and_then(|block| block.from_secret.as_ref()), "value", "spec.json.fromSecret")
-        }
-        CredentialType::User => {
-            let source = spec.user.as_ref().and_then(|block| block.from_secret.as_ref());
-            source.map(|source| Source {
-                name: source.name.clone(),
-                keys: source.keys.clone(),
-                field: "spec.user.fromSecret",
-            })
-        }
-        CredentialType::Certificate | CredentialType::Ssh | CredentialType::Rsa | CredentialType::Provider => None,
-    };
-    let adopted = adopted(spec, kind)?;
-    match (followed, adopted) {
-        (Some(_), Some(_)) => Err(Refusal::Invalid(
-            "spec.adoption.fromSecret may not stand beside a fromSecret that is followed: remove one of them".into(),
-        )),
-        (Some(source), None) => {
-            check_parts(&source, kind)?;
-            Ok(Origin::Source(source))
-        }
-        (None, adopted) => {
-            if let Some(source) = &adopted {
-                check_parts(source, kind)?;
-            }
-            Ok(match (parameters(spec, kind)?, adopted) {
-                (Some(parameters), None) => Origin::Generate(parameters),
-                (Some(parameters), Some(source)) => Origin::Adopt(parameters, source),
-                (None, Some(source)) => Origin::AdoptInput(source),
-                (None, None) => Origin::Input,
-            })
-        }
-    }
-}
-
-fn key_source(source: Option<&super::spec::KeySource>, part: &str, field: &'static str) -> Option<Source> {
-    let source = source?;
-    let keys = BTreeMap::from([(part.to_owned(), source.key.clone())]);
-    Some(Source { name: source.name.clone(), keys, field })
-}
-
-fn adopted(spec: &CredentialSpec, kind: CredentialType) -> Result<Option<Source>, Refusal> {
-    let Some(source) = spec.adoption.as_ref().and_then(|adoption| adoption.from_secret.as_ref()) else {
-        return Ok(None);
-    };
-    let field = "spec.adoption.fromSecret";
-    let keys = match (&source.key, &source.keys, kind) {
-        (Some(_), _, CredentialType::User) => {
-            return Err(Refusal::Invalid(format!(
-                "{field}.key: a user has several parts, name them under {field}.keys"
-            )));
-        }
-        (Some(key), _, _) => BTreeMap::from([(single_part(kind).to_owned(), key.clone())]),
-        (None, Some(keys), _) => keys.clone(),
-        (None, None, _) => return Err(Refusal::Invalid(format!("{field}: give either key or keys"))),
-    };
-    Ok(Some(Source { name: source.name.clone(), keys, field }))
-}
-
-fn check_parts(source: &Source, kind: CredentialType) -> Result<(), Refusal> {
-    let (known, required): (&[&str], &str) = match kind {
-        CredentialType::User => (&["username", "password"], "password"),
-        _ => (&[], single_part(kind)),
-    };
-    let is_known = |part: &str| part == required || known.contains(&part);
-    if let Some(unknown) = source.keys.keys().find(|part| !is_known(part)) {
-        let words = if known.is_empty() { required.to_owned() } else { known.join(", ") };
-        return Err(Refusal::Invalid(format!(
-            "{}.keys: {unknown} is no part of type {kind}, use {words}",
-            source.field
-        )));
-    }
-    if !source.keys.contains_key(required) {
-        return Err(Refusal::Invalid(format!("{}.keys: name the key that holds {required}", source.field)));
-    }
-    Ok(())
-}
-
-fn single_part(kind: CredentialType) -> &'static str {
-    if kind == CredentialType::Password { "password" } else { "value" }
-}
-
-fn parameters(spec: &CredentialSpec, kind: CredentialType) -> Result<Option<Parameters>, Refusal> {
-    let (parameters, field) = match kind {
-        CredentialType::Password => {
-            let recipe = spec.password.as_ref().map(PasswordBlock::recipe).unwrap_or_default();
-            (Parameters::password(password(&recipe)), "spec.password")
-        }
-        CredentialType::User => {
-            let block = spec.user.clone().unwrap_or_default();
-            let password = password(&block.password.unwrap_or_default());
-            (Parameters::user(UserParameters { username: block.username, password }), "spec.user")
-        }
-        _ => return Ok(None),
-    };
-    parameters.check().map_err(|error| Refusal::Invalid(format!("{field}: {error}")))?;
-    Ok(Some(parameters))
-}
-
-fn password(recipe: &PasswordRecipe) -> PasswordParameters {
-    // The schema keeps these between 0 and 200; what came past it is refused by the rules as out of range.
-    let number = |n: Option<i32>| n.map(|n| u16::try_from(n).unwrap_or(u16::MAX));
-    PasswordParameters {
-        length: number(recipe.length),
-        exclude_upper: recipe.exclude_upper,
-        exclude_lower: recipe.exclude_lower,
-        exclude_number: recipe.exclude_number,
-        include_special: recipe.include_special,
-        min_upper: number(recipe.min_upper),
-        min_lower: number(recipe.min_lower),
-        min_digit: number(recipe.min_digit),
-        min_symbol: number(recipe.min_symbol),
-        symbols: recipe.symbols.clone(),
-        exclude_ambiguous: recipe.exclude_ambiguous,
-    }
-}
-
-impl PasswordBlock {
-    fn recipe(&self) -> PasswordRecipe {
-        PasswordRecipe {
-            length: self.length,
-            exclude_upper: self.exclude_upper,
-            exclude_lower: self.exclude_lower,
-            exclude_number: self.exclude_number,
-            include_special: self.include_special,
-            min_upper: self.min_upper,
-            min_lower: self.min_lower,
-            min_digit: self.min_digit,
-            min_symbol: self.min_symbol,
-            symbols: self.symbols.clone(),
-            exclude_ambiguous: self.exclude_ambiguous,
-        }
-    }
+/// What absent fields came to mean, made visible.
+fn effective(spec: &CredentialSpec, origin: &Origin, rotation: &Rotation) -> BTreeMap<String, String> {
+    let made_from = origin.parameters().map(parameters::effective).unwrap_or_default();
+    made_from.into_iter().chain(super::rotation::effective(spec, rotation)).collect()
 }
 
 fn api_writes(spec: &CredentialSpec, origin: &Origin) -> ApiWrites {
@@ -340,21 +173,6 @@ fn target_plan(target: Option<&Target>, kind: CredentialType, object: &str) -> R
         )));
     }
     Ok(plan)
-}
-
-fn effective(origin: &Origin) -> BTreeMap<String, String> {
-    use credsmith_core::domain::parameters::ParametersOf;
-    let parameters = match origin {
-        Origin::Generate(parameters) | Origin::Adopt(parameters, _) => parameters,
-        Origin::Source(_) | Origin::AdoptInput(_) | Origin::Input => return BTreeMap::new(),
-    };
-    let password = match &parameters.of {
-        ParametersOf::Password(password) => password,
-        ParametersOf::User(user) => &user.password,
-        ParametersOf::Rsa(_) | ParametersOf::Ssh(_) | ParametersOf::Certificate(_) => return BTreeMap::new(),
-    };
-    let rules = password.rules(parameters.model).ok();
-    rules.map(|rules| BTreeMap::from([("length".to_owned(), rules.length.to_string())])).unwrap_or_default()
 }
 
 /// The other families keep their records below these names.

@@ -1,6 +1,6 @@
 //! Fields that are in the schema and do not work yet. Each is refused by name, never ignored.
 
-use super::spec::{CreationPolicy, CredentialSpec, HashWord, History, OnParametersChange, Rotation, Target, TypeWord};
+use super::spec::{CreationPolicy, CredentialSpec, HashWord, History, Rotation, Target, TypeWord};
 
 /// The names of all fields of `spec` that this release cannot honour.
 pub fn unsupported(spec: &CredentialSpec) -> Vec<String> {
@@ -42,20 +42,12 @@ fn works(kind: TypeWord) -> bool {
 }
 
 fn rotation_fields(rotation: &Rotation) -> Vec<String> {
-    let mut fields = named([
-        ("spec.rotation.every", rotation.every.is_some()),
+    named([
         ("spec.rotation.schedule", rotation.schedule.is_some()),
         ("spec.rotation.timeZone", rotation.time_zone.is_some()),
-        ("spec.rotation.renewBefore", rotation.renew_before.is_some()),
-        ("spec.rotation.mode", rotation.mode.is_some()),
-        ("spec.rotation.jitter", rotation.jitter.is_some()),
         ("spec.rotation.windows", rotation.windows.is_some()),
         ("spec.rotation.keepPrevious", rotation.keep_previous.is_some()),
-    ]);
-    if rotation.on_parameters_change == Some(OnParametersChange::Regenerate) {
-        fields.push("spec.rotation.onParametersChange Regenerate".into());
-    }
-    fields
+    ])
 }
 
 fn target_fields(target: &Target) -> Vec<String> {
