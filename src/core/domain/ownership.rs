@@ -3,15 +3,13 @@
 //! A path defaults to the name of a namespace, and names of namespaces are used again: whoever gets the name must not
 //! get the values (custom resources, section 7).
 
-use super::{
-    access::Actor,
-    ids::{NamespaceUid, ObjectUid},
-};
+use super::ids::{NamespaceUid, ObjectUid};
 
 /// Who has a path, as the store keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// The namespace whose `Credential` made or adopted the versions; `None` for a path born over the API.
+    /// The namespace whose `Credential` or ServiceAccount made or adopted the versions; `None` for a path that was born
+    /// over the API by anybody else.
     pub namespace: Option<NamespaceUid>,
     /// The live `Credential`, if there is one.
     pub object: Option<OwnerObject>,
@@ -54,14 +52,13 @@ impl ApiWrites {
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
     pub owner: &'a Owner,
-    /// The actor of the newest version; `None` where there is no version, hence nothing to inherit.
-    pub last_writer: Option<&'a Actor>,
+    /// Whether there is a version, hence something to inherit.
+    pub has_versions: bool,
 }
 
 /// Who wants the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimant<'a> {
-    pub namespace: &'a str,
     pub namespace_uid: &'a NamespaceUid,
     pub object: &'a ObjectUid,
     /// `credsmith.dev/inherits` on the Namespace: an old namespace UID, or `api`.
@@ -103,14 +100,15 @@ pub fn claim(stored: Stored<'_>, claimant: Claimant<'_>, is_live: impl Fn(&Objec
     if stored.owner.object.as_ref().is_some_and(|owner| owner.uid == *claimant.object) {
         return Claim::Granted;
     }
-    let Some(last_writer) = stored.last_writer else { return Claim::Granted };
+    if !stored.has_versions {
+        return Claim::Granted;
+    }
     match &stored.owner.namespace {
         Some(uid) if uid == claimant.namespace_uid => Claim::Granted,
         _ if claimant.never_adopt => Claim::NeedsApproval(Foreign::Never),
         Some(uid) if claimant.inherits == Some(uid.as_str()) => Claim::Granted,
         Some(uid) => Claim::NeedsApproval(Foreign::Namespace(uid.clone())),
         None if claimant.inherits == Some(INHERITS_API) => Claim::Granted,
-        None if last_writer.is_service_account_of(claimant.namespace) => Claim::Granted,
         None => Claim::NeedsApproval(Foreign::Api),
     }
 }
@@ -125,30 +123,27 @@ mod tests {
     #[test]
     fn versions_are_inherited_by_their_own_namespace_or_with_approval() {
         let (old, new, me) = (NamespaceUid::new("old"), NamespaceUid::new("new"), ObjectUid::new("me"));
-        let (operator, own, stranger) =
-            (Actor::operator(), Actor::service_account("shop", "app"), Actor::service_account("evil", "app"));
         let born = |namespace: Option<&NamespaceUid>| Owner { namespace: namespace.cloned(), object: None };
         let (by_old, by_new, by_api) = (born(Some(&old)), born(Some(&new)), born(None));
         let approved = Claim::Granted;
         let table = [
-            (&by_new, Some(&operator), None, false, Claim::Granted),
-            (&by_new, Some(&operator), None, true, Claim::Granted),
-            (&by_old, Some(&operator), None, false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, Some(&operator), Some("old"), false, approved.clone()),
-            (&by_old, Some(&operator), Some("older"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, Some(&operator), Some("api"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, Some(&operator), Some("old"), true, Claim::NeedsApproval(Foreign::Never)),
-            (&by_old, None, None, false, Claim::Granted),
-            (&by_api, Some(&own), None, false, Claim::Granted),
-            (&by_api, Some(&own), None, true, Claim::NeedsApproval(Foreign::Never)),
-            (&by_api, Some(&stranger), None, false, Claim::NeedsApproval(Foreign::Api)),
-            (&by_api, Some(&stranger), Some("api"), false, approved),
-            (&by_api, None, None, true, Claim::Granted),
+            (&by_new, true, None, false, Claim::Granted),
+            (&by_new, true, None, true, Claim::Granted),
+            (&by_old, true, None, false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, true, Some("old"), false, approved.clone()),
+            (&by_old, true, Some("older"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, true, Some("api"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, true, Some("old"), true, Claim::NeedsApproval(Foreign::Never)),
+            (&by_old, false, None, false, Claim::Granted),
+            (&by_api, true, None, true, Claim::NeedsApproval(Foreign::Never)),
+            (&by_api, true, None, false, Claim::NeedsApproval(Foreign::Api)),
+            (&by_api, true, Some("api"), false, approved),
+            (&by_api, false, None, true, Claim::Granted),
         ];
-        for (owner, last_writer, inherits, never_adopt, expected) in table {
-            let claimant = Claimant { namespace: "shop", namespace_uid: &new, object: &me, inherits, never_adopt };
-            let stored = Stored { owner, last_writer };
-            assert_eq!(claim(stored, claimant, |_| true), expected, "{owner:?} {last_writer:?} {inherits:?}");
+        for (owner, has_versions, inherits, never_adopt, expected) in table {
+            let claimant = Claimant { namespace_uid: &new, object: &me, inherits, never_adopt };
+            let stored = Stored { owner, has_versions };
+            assert_eq!(claim(stored, claimant, |_| true), expected, "{owner:?} {has_versions} {inherits:?}");
         }
     }
 
@@ -158,10 +153,8 @@ mod tests {
         let other =
             OwnerObject { uid: ObjectUid::new("other"), name: "shop/first".into(), api_writes: ApiWrites::Allow };
         let owner = Owner { namespace: Some(uid.clone()), object: Some(other) };
-        let operator = Actor::operator();
-        let stored = Stored { owner: &owner, last_writer: Some(&operator) };
-        let claimant =
-            |object| Claimant { namespace: "shop", namespace_uid: &uid, object, inherits: None, never_adopt: false };
+        let stored = Stored { owner: &owner, has_versions: true };
+        let claimant = |object| Claimant { namespace_uid: &uid, object, inherits: None, never_adopt: false };
         let (me, other) = (ObjectUid::new("me"), ObjectUid::new("other"));
         assert_eq!(claim(stored, claimant(&me), |_| true), Claim::OwnedBy("shop/first".into()));
         assert_eq!(claim(stored, claimant(&me), |_| false), Claim::Granted);

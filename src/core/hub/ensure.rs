@@ -148,19 +148,18 @@ impl Hub {
         wanted: &Wanted,
         is_live: impl Fn(&ObjectUid) -> bool + Send,
     ) -> Result<Result<(CredentialRow, bool), Ensured>, Error> {
-        let Who::Operator { namespace, epoch } = &caller.who else { return Err(Error::Denied) };
+        let Who::Operator { epoch, .. } = &caller.who else { return Err(Error::Denied) };
         let row = self.store.credential(&wanted.name).await?;
         let nobody = Owner::default();
         let owner = row.as_ref().map_or(&nobody, |row| &row.owner);
-        let last_writer = row.as_ref().and_then(|row| row.newest.as_ref()).map(|newest| &newest.stamp.actor);
+        let has_versions = row.as_ref().is_some_and(|row| row.newest.is_some());
         let claimant = Claimant {
-            namespace,
             namespace_uid: &wanted.namespace_uid,
             object: &wanted.object_uid,
             inherits: wanted.inherits.as_deref(),
             never_adopt: wanted.never_adopt,
         };
-        match ownership::claim(Stored { owner, last_writer }, claimant, is_live) {
+        match ownership::claim(Stored { owner, has_versions }, claimant, is_live) {
             Claim::OwnedBy(object) => return Ok(Err(Ensured::PathOwned(object))),
             Claim::NeedsApproval(foreign) => return Ok(Err(Ensured::NeedsApproval(foreign))),
             Claim::Granted => {}

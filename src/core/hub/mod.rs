@@ -23,7 +23,7 @@ pub use set::Given;
 
 use crate::{
     auth::{Identity, Reviewer},
-    domain::{Actor, CredentialType, Epoch, Stamp, Value, VersionId, name, parameters},
+    domain::{Actor, CredentialName, CredentialType, Epoch, NamespaceUid, Stamp, Value, VersionId, name, parameters},
     keyring::{self, Keyring},
     metrics::Metrics,
     store::{self, AuditLine, Store, VersionRow},
@@ -81,6 +81,13 @@ impl Caller {
             Who::Client(_) => None,
             Who::Operator { epoch, .. } => Some(epoch),
         }
+    }
+
+    /// The namespace that a ServiceAccount is of, where the name lies within it.
+    fn namespace_of(&self, name: &CredentialName) -> Option<NamespaceUid> {
+        let Who::Client(identity) = &self.who else { return None };
+        let uid = identity.kubernetes.as_ref()?.namespace.clone()?;
+        identity.actor.is_service_account_of(name.namespace()).then_some(uid)
     }
 
     fn stamp(&self) -> Stamp {

@@ -100,6 +100,7 @@ impl Hub {
             facts: Facts::default(),
             mode: draft.mode,
             holder: None,
+            namespace: caller.namespace_of(draft.name),
             request: draft.request.clone(),
             epoch: caller.epoch(),
             stamp: caller.stamp(),

@@ -280,7 +280,9 @@ impl State {
             facts: put.facts,
         };
         let newest = Some(Newest { id: version.id, number, stamp });
-        let row = CredentialRow { newest, kind: put.kind, versions: row.versions + 1, ..row };
+        let namespace = row.owner.namespace.clone().or(put.namespace);
+        let owner = Owner { namespace, ..row.owner };
+        let row = CredentialRow { newest, kind: put.kind, owner, versions: row.versions + 1, ..row };
         self.live.insert(row.name.folded().to_owned(), row);
         self.versions.entry(version.credential).or_default().push(version.clone());
         if let Some(request) = put.request {

@@ -78,6 +78,9 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
         Some(number) => step.point(number, &version)?,
         None => step.insert_credential(&version.name, version.credential, version.kind, at, Some(&version))?,
     };
+    if let (None, Some(namespace)) = (&row.owner.namespace, &put.namespace) {
+        step.run("UPDATE credential SET owner_namespace = ?2 WHERE row = ?1", (number, namespace.as_str()))?;
+    }
     step.insert_version(number, &version).map_err(|fault| if fault.is_taken() { conflict().into() } else { fault })?;
     step.record(put.audit)?;
     step.changed.push(version.name.clone());

@@ -85,6 +85,25 @@ pub async fn a_write_keeps_the_owner(store: &dyn Store) {
     assert_eq!((row.id, row.owner), (version.credential, owner("a")));
 }
 
+pub async fn a_writer_of_the_namespace_makes_the_versions_its_own(store: &dyn Store) {
+    let of = |path, uid: &str| PutVersion { namespace: Some(NamespaceUid::new(uid)), ..put(path) };
+    let recorded = async |path| {
+        let row = store.credential(&name(path)).await.unwrap().unwrap();
+        row.owner.namespace.map(|uid| uid.as_str().to_owned())
+    };
+
+    put_again(store, of("/shop/a", "first")).await.unwrap();
+    assert_eq!(recorded("/shop/a").await.as_deref(), Some("first"));
+    put_again(store, of("/shop/a", "second")).await.unwrap();
+    written(store, "/shop/a").await;
+    assert_eq!(recorded("/shop/a").await.as_deref(), Some("first"));
+
+    written(store, "/shop/b").await;
+    assert_eq!(recorded("/shop/b").await, None);
+    put_again(store, of("/shop/b", "first")).await.unwrap();
+    assert_eq!(recorded("/shop/b").await.as_deref(), Some("first"));
+}
+
 pub async fn a_write_is_refused_where_another_object_has_the_name_than_the_writer_saw(store: &dyn Store) {
     let (row, _) = claimed(store, "/a", owner("a")).await;
     let ours = owner("a").object;
