@@ -17,10 +17,15 @@ use crate::{
     credential::parse::{Origin, Plan, Refusal},
     index::Index,
     namespaces::Namespaces,
+    pace::Pace,
     queue::Queue,
     secret::SeenSecrets,
     sources::Sources,
     status::Told,
+    trouble::FirstLists,
+    unreadable::Unreadable,
+    untold::Untold,
+    waiting::Waiting,
 };
 
 /// One per process.
@@ -38,6 +43,12 @@ pub struct Context {
     pub backoffs: Backoffs,
     pub reasons: Reasons,
     pub told: Told,
+    pub untold: Untold,
+    pub unreadable: Unreadable,
+    /// Whether each watch ever showed everything.
+    pub first_lists: Arc<FirstLists>,
+    /// Whoever sees the store answer again wakes these.
+    pub waiting_for_store: Waiting,
     /// The release namespace, and the Secrets in it that no object may touch: the master keys.
     pub home: (String, Vec<String>),
     /// Whether the objects have been listed once.
@@ -73,13 +84,12 @@ impl fmt::Debug for Context {
 pub struct Backoffs(Mutex<HashMap<String, u32>>);
 
 impl Backoffs {
-    /// How long to wait after one more failure: 1 s, 2 s, 4 s and so on up to five minutes, which is six times in the
-    /// first minute.
-    pub fn failed(&self, uid: &str) -> Duration {
+    /// How long to wait after one more failure. With [`Pace::Failure`] that makes six tries in the first minute.
+    pub fn failed(&self, uid: &str, pace: Pace) -> Duration {
         let mut all = self.lock();
         let failures = all.entry(uid.to_owned()).or_default();
         *failures += 1;
-        Duration::from_secs(1 << (*failures - 1).min(8)).min(LONGEST)
+        pace.wait(*failures, uid)
     }
 
     pub fn forget(&self, uid: &str) {
@@ -123,8 +133,6 @@ impl Reasons {
     }
 }
 
-const LONGEST: Duration = Duration::from_secs(300);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +156,7 @@ mod tests {
         let mut at = Duration::ZERO;
         let mut tries = vec![at];
         for _ in 0..12 {
-            at += backoffs.failed("u");
+            at += backoffs.failed("u", Pace::Failure);
             tries.push(at);
         }
         for start in &tries {
@@ -156,6 +164,6 @@ mod tests {
             assert!(within.count() <= 6, "{tries:?}");
         }
         backoffs.forget("u");
-        assert_eq!(backoffs.failed("u"), Duration::from_secs(1));
+        assert_eq!(backoffs.failed("u", Pace::Failure), Duration::from_secs(1));
     }
 }

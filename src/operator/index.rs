@@ -52,21 +52,30 @@ impl Index {
         self.lock().remove(&object.to_object_ref(())).map(|entry| ObjectUid::new(entry.uid))
     }
 
-    /// Takes a whole list and returns the UIDs that it no longer holds.
-    pub fn replace(&self, list: &[Guarded]) -> Vec<ObjectUid> {
+    /// Takes a whole list and returns what it no longer holds: under which key it was known, and its UID.
+    pub fn replace(&self, list: &[Guarded]) -> Vec<(Key, ObjectUid)> {
         let mut fresh = State::default();
         for object in list {
             fresh.insert(object.to_object_ref(()), entry(object));
         }
         let before = std::mem::replace(&mut *self.lock(), fresh);
         let state = self.lock();
-        let gone = before.by_uid.into_keys().filter(|uid| !state.by_uid.contains_key(uid));
-        gone.map(ObjectUid::new).collect()
+        let gone = before.by_uid.into_iter().filter(|(uid, _)| !state.by_uid.contains_key(uid));
+        gone.map(|(uid, key)| (key, ObjectUid::new(uid))).collect()
     }
 
     /// Whether an object of this UID exists.
     pub fn is_live(&self, uid: &str) -> bool {
         self.lock().by_uid.contains_key(uid)
+    }
+
+    pub fn uid_of(&self, key: &Key) -> Option<String> {
+        self.lock().entries.get(key).map(|entry| entry.uid.clone())
+    }
+
+    /// Whether there is an object of that name, whatever its UID.
+    pub fn has(&self, key: &Key) -> bool {
+        self.lock().entries.contains_key(key)
     }
 
     pub fn by_uid(&self, uid: &str) -> Option<Key> {

@@ -16,9 +16,9 @@ use credsmith_core::{
     world::Clock,
 };
 use k8s_openapi::api::{
-    core::v1::Namespace,
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+    core::v1::Namespace,
 };
 use kube::{Api, Client, api::PostParams};
 use serde::Deserialize;
@@ -68,10 +68,12 @@ impl TokenReviews {
             let api = Api::<Namespace>::all(self.client.clone());
             let found = in_time(api.get_metadata_opt(&namespace)).await;
             let uid = found.map(|found| found.and_then(|found| found.metadata.uid));
-            user.namespace = uid.unwrap_or_else(|error| {
-                tracing::warn!(%error, %namespace, "a namespace cannot be asked for its UID");
-                None
-            }).map(NamespaceUid::new);
+            user.namespace = uid
+                .unwrap_or_else(|error| {
+                    tracing::warn!(%error, %namespace, "a namespace cannot be asked for its UID");
+                    None
+                })
+                .map(NamespaceUid::new);
         }
         identity
     }

@@ -8,8 +8,7 @@ use super::ids::{NamespaceUid, ObjectUid};
 /// Who has a path, as the store keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Owner {
-    /// The namespace whose `Credential` or ServiceAccount made or adopted the versions; `None` for a path that was born
-    /// over the API by anybody else.
+    /// The namespace whose `Credential` made or adopted the versions; `None` for a path born over the API.
     pub namespace: Option<NamespaceUid>,
     /// The live `Credential`, if there is one.
     pub object: Option<OwnerObject>,
@@ -52,8 +51,9 @@ impl ApiWrites {
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
     pub owner: &'a Owner,
-    /// Whether there is a version, hence something to inherit.
-    pub has_versions: bool,
+    /// The namespace that whoever wrote last was a ServiceAccount of. The outer `None` where there is no version, hence
+    /// nothing to inherit.
+    pub last_writer: Option<Option<&'a NamespaceUid>>,
 }
 
 /// Who wants the path.
@@ -100,15 +100,14 @@ pub fn claim(stored: Stored<'_>, claimant: Claimant<'_>, is_live: impl Fn(&Objec
     if stored.owner.object.as_ref().is_some_and(|owner| owner.uid == *claimant.object) {
         return Claim::Granted;
     }
-    if !stored.has_versions {
-        return Claim::Granted;
-    }
+    let Some(last_writer) = stored.last_writer else { return Claim::Granted };
     match &stored.owner.namespace {
         Some(uid) if uid == claimant.namespace_uid => Claim::Granted,
         _ if claimant.never_adopt => Claim::NeedsApproval(Foreign::Never),
         Some(uid) if claimant.inherits == Some(uid.as_str()) => Claim::Granted,
         Some(uid) => Claim::NeedsApproval(Foreign::Namespace(uid.clone())),
         None if claimant.inherits == Some(INHERITS_API) => Claim::Granted,
+        None if last_writer == Some(claimant.namespace_uid) => Claim::Granted,
         None => Claim::NeedsApproval(Foreign::Api),
     }
 }
@@ -127,23 +126,25 @@ mod tests {
         let (by_old, by_new, by_api) = (born(Some(&old)), born(Some(&new)), born(None));
         let approved = Claim::Granted;
         let table = [
-            (&by_new, true, None, false, Claim::Granted),
-            (&by_new, true, None, true, Claim::Granted),
-            (&by_old, true, None, false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, true, Some("old"), false, approved.clone()),
-            (&by_old, true, Some("older"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, true, Some("api"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, true, Some("old"), true, Claim::NeedsApproval(Foreign::Never)),
-            (&by_old, false, None, false, Claim::Granted),
-            (&by_api, true, None, true, Claim::NeedsApproval(Foreign::Never)),
-            (&by_api, true, None, false, Claim::NeedsApproval(Foreign::Api)),
-            (&by_api, true, Some("api"), false, approved),
-            (&by_api, false, None, true, Claim::Granted),
+            (&by_new, Some(None), None, false, Claim::Granted),
+            (&by_new, Some(None), None, true, Claim::Granted),
+            (&by_old, Some(None), None, false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, Some(None), Some("old"), false, approved.clone()),
+            (&by_old, Some(None), Some("older"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, Some(None), Some("api"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, Some(None), Some("old"), true, Claim::NeedsApproval(Foreign::Never)),
+            (&by_old, None, None, false, Claim::Granted),
+            (&by_api, Some(Some(&new)), None, false, Claim::Granted),
+            (&by_api, Some(Some(&new)), None, true, Claim::NeedsApproval(Foreign::Never)),
+            (&by_api, Some(Some(&old)), None, false, Claim::NeedsApproval(Foreign::Api)),
+            (&by_api, Some(None), None, false, Claim::NeedsApproval(Foreign::Api)),
+            (&by_api, Some(None), Some("api"), false, approved),
+            (&by_api, None, None, true, Claim::Granted),
         ];
-        for (owner, has_versions, inherits, never_adopt, expected) in table {
+        for (owner, last_writer, inherits, never_adopt, expected) in table {
             let claimant = Claimant { namespace_uid: &new, object: &me, inherits, never_adopt };
-            let stored = Stored { owner, has_versions };
-            assert_eq!(claim(stored, claimant, |_| true), expected, "{owner:?} {has_versions} {inherits:?}");
+            let stored = Stored { owner, last_writer };
+            assert_eq!(claim(stored, claimant, |_| true), expected, "{owner:?} {last_writer:?} {inherits:?}");
         }
     }
 
@@ -153,7 +154,7 @@ mod tests {
         let other =
             OwnerObject { uid: ObjectUid::new("other"), name: "shop/first".into(), api_writes: ApiWrites::Allow };
         let owner = Owner { namespace: Some(uid.clone()), object: Some(other) };
-        let stored = Stored { owner: &owner, has_versions: true };
+        let stored = Stored { owner: &owner, last_writer: Some(None) };
         let claimant = |object| Claimant { namespace_uid: &uid, object, inherits: None, never_adopt: false };
         let (me, other) = (ObjectUid::new("me"), ObjectUid::new("other"));
         assert_eq!(claim(stored, claimant(&me), |_| true), Claim::OwnedBy("shop/first".into()));

@@ -152,14 +152,15 @@ impl Hub {
         let row = self.store.credential(&wanted.name).await?;
         let nobody = Owner::default();
         let owner = row.as_ref().map_or(&nobody, |row| &row.owner);
-        let has_versions = row.as_ref().is_some_and(|row| row.newest.is_some());
+        let newest = row.as_ref().and_then(|row| row.newest.as_ref());
+        let last_writer = newest.map(|newest| newest.namespace.as_ref());
         let claimant = Claimant {
             namespace_uid: &wanted.namespace_uid,
             object: &wanted.object_uid,
             inherits: wanted.inherits.as_deref(),
             never_adopt: wanted.never_adopt,
         };
-        match ownership::claim(Stored { owner, has_versions }, claimant, is_live) {
+        match ownership::claim(Stored { owner, last_writer }, claimant, is_live) {
             Claim::OwnedBy(object) => return Ok(Err(Ensured::PathOwned(object))),
             Claim::NeedsApproval(foreign) => return Ok(Err(Ensured::NeedsApproval(foreign))),
             Claim::Granted => {}

@@ -67,7 +67,7 @@ macro_rules! conformance {
             a_claim_of_another_type_is_refused_where_there_are_versions
             a_claim_with_an_id_that_is_taken_is_a_conflict_that_names_none
             a_write_keeps_the_owner
-            a_writer_of_the_namespace_makes_the_versions_its_own
+            the_credential_knows_the_namespace_of_whoever_wrote_last
             a_write_is_refused_where_another_object_has_the_name_than_the_writer_saw
             a_release_forgets_the_object_and_keeps_the_namespace
             a_release_of_an_object_that_has_nothing_changes_nothing

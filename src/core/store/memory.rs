@@ -279,10 +279,8 @@ impl State {
             parameters: put.parameters,
             facts: put.facts,
         };
-        let newest = Some(Newest { id: version.id, number, stamp });
-        let namespace = row.owner.namespace.clone().or(put.namespace);
-        let owner = Owner { namespace, ..row.owner };
-        let row = CredentialRow { newest, kind: put.kind, owner, versions: row.versions + 1, ..row };
+        let newest = Some(Newest { id: version.id, number, stamp, namespace: put.namespace });
+        let row = CredentialRow { newest, kind: put.kind, versions: row.versions + 1, ..row };
         self.live.insert(row.name.folded().to_owned(), row);
         self.versions.entry(version.credential).or_default().push(version.clone());
         if let Some(request) = put.request {

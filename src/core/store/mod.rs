@@ -129,8 +129,8 @@ pub struct PutVersion {
     /// The `Credential` that has the name, as the writer saw it when it decided whether it may write; `None` where none had
     /// it.
     pub holder: Option<OwnerObject>,
-    /// The namespace that the writer is of, where the name lies within it: from then on the versions are that namespace's,
-    /// unless they were another's before.
+    /// The namespace that the writer is a ServiceAccount of, where the name lies within it. A name alone may be given to
+    /// another namespace later.
     pub namespace: Option<NamespaceUid>,
     /// Unique in the store for ever.
     pub request: Option<RequestId>,

@@ -38,7 +38,9 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
     let mut outcome = Outcome::silent();
     if let Some(path) = path_of(object) {
         match context.hub.delete_with_object(&caller, &path, &uid).await {
-            Ok(()) => {
+            // Nothing was ever stored there, or another object has the path.
+            Ok(false) => {}
+            Ok(true) => {
                 let note = format!("{path} is deleted; its versions stay for the time of retention");
                 outcome.events.push(event(EventType::Normal, "SoftDeleted", note));
             }
@@ -53,6 +55,10 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
         }
     }
     set_finalizers(object, &of_others(object), context).await?;
+    let going = context.namespaces.get(&context.client, &namespace).await?.is_none_or(|seen| seen.terminating);
+    if going {
+        return Ok(Outcome::silent());
+    }
     for event in std::mem::take(&mut outcome.events) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
         let _ = context.recorder.publish(&event, &reference).await; // the object is gone either way
@@ -91,8 +97,9 @@ async fn set_finalizers(object: &Arc<Credential>, finalizers: &[String], context
     match result {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        // Somebody was faster: their change wakes the object again.
-        Err(kube::Error::Api(status)) if status.code == 409 => Err(hub::Error::Conflict.into()),
+        // Somebody was faster, and the watch brings their change. Where it is one that wakes nobody, such as a status of
+        // our own, the next try has it.
+        Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Race),
         Err(error) => Err(error.into()),
     }
 }
