@@ -9,10 +9,10 @@ BUILD = $(CARGO) build --locked --package credsmith --package credsmith-harness
 # For the kill test: a build of its own, which tells the harness what it is about to do.
 BUILD_PROBE = $(CARGO) build --locked --features probe --bin credsmith-probe
 
-.PHONY: help demo test lint generate drift torture bench up env down clean
+.PHONY: help demo test lint generate drift torture bench bench-operator up env down clean
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## watch the main job happen against a real Kubernetes API server (CONTEXT=name: on that cluster)
 	@$(BUILD)
@@ -46,6 +46,10 @@ torture: ## kill the operator under load, again and again, and look for anything
 
 bench: ## measure against floors of the same run, in ratios; on a machine at rest
 	@$(CARGO) bench --locked --bench store
+
+bench-operator: ## measure the operator's first sync and its quiet against a bare client of the same run (N=2000)
+	@$(CARGO) build --locked --release --package credsmith --package credsmith-bench --bin credsmith --bin bench-operator
+	@target/release/bench-operator --objects $(or $(N),2000)
 
 up: ## start a control plane and the operator, to play with
 	@$(BUILD)

@@ -16,6 +16,8 @@ pub enum Audit {
     Secrets,
     /// The same, and every request of the operator: of any ServiceAccount in the release namespace.
     Everything,
+    /// The operator's requests and nothing else: each line costs the API server something, which a measurement would show.
+    Operator,
 }
 
 /// One line of the audit log, as far as tests ask.
@@ -91,14 +93,18 @@ impl Audit {
     pub(crate) fn policy(self) -> String {
         let operator =
             format!("  - {{level: Metadata, userGroups: [\"system:serviceaccounts:{RELEASE_NAMESPACE}\"]}}\n");
-        let operator = if self == Self::Everything { operator.as_str() } else { "" };
+        let (operator, others) = match self {
+            Self::Secrets => ("", SECRETS),
+            Self::Everything => (operator.as_str(), SECRETS),
+            Self::Operator => (operator.as_str(), NOTHING),
+        };
         format!(
             "apiVersion: audit.k8s.io/v1\n\
              kind: Policy\n\
              omitStages: [RequestReceived]\n\
              rules:\n\
              {operator}\
-             {SECRETS}"
+             {others}"
         )
     }
 }
@@ -107,6 +113,7 @@ const SECRETS: &str = r#"  - {level: Metadata, resources: [{group: "", resources
   - {level: Metadata, resources: [{group: authentication.k8s.io}, {group: authorization.k8s.io}]}
   - {level: None}
 "#;
+const NOTHING: &str = "  - {level: None}\n";
 
 #[cfg(test)]
 mod tests {

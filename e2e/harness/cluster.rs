@@ -136,3 +136,6 @@ impl Cluster {
 pub fn named_context() -> Option<String> {
     env::var("CONTEXT").ok().filter(|name| !name.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

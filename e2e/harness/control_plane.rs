@@ -128,6 +128,11 @@ impl ControlPlane {
         self.service(component).alive()
     }
 
+    /// The process id of a component while it runs, for what the kernel knows of it.
+    pub fn pid(&self, component: Component) -> Option<u32> {
+        self.service(component).pid()
+    }
+
     /// Waits until the API server calls itself ready.
     ///
     /// # Errors

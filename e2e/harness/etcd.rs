@@ -20,6 +20,12 @@ impl ControlPlane {
         Ok(value.map(|value| STANDARD.decode(value)).transpose()?)
     }
 
+    /// Takes a key away behind the back of the API server, so that no watch tells of it; false when there is no such key.
+    pub async fn etcd_delete(&self, key: &str) -> Result<bool> {
+        let answer = self.etcdctl(&["del", key]).await?;
+        Ok(answer.trim_ascii() == b"1")
+    }
+
     /// Forgets all history in etcd and returns the revision up to which it is gone: a watch that has to go on from an older one,
     /// after the API server was started again, gets 410.
     pub async fn compact_etcd(&self) -> Result<i64> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use crate::domain::{Actor, Operation, SecretText};
+use crate::domain::{Actor, NamespaceUid, Operation, SecretText};
 
 /// An actor, and what its recogniser knew about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Identity {
 pub struct KubernetesUser {
     pub username: String,
     pub uid: Option<String>,
+    /// The UID of the namespace that it is a ServiceAccount of; `None` where nobody could tell.
+    pub namespace: Option<NamespaceUid>,
     pub groups: Vec<String>,
     pub extra: Vec<(String, Vec<String>)>,
 }

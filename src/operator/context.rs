@@ -7,20 +7,30 @@ use std::{
     time::Duration,
 };
 
-use credsmith_core::{domain::Epoch, hub::Hub};
+use credsmith_core::{
+    domain::{Epoch, ObjectUid, budget::Budget},
+    hub::{Hub, Surroundings},
+};
+use jiff::Timestamp;
 use kube::Client;
 use kube_runtime::events::Recorder;
 use tokio::sync::watch;
 
 use crate::{
     authority::Authority,
-    credential::parse::{Origin, Plan, Refusal},
+    credential::parse::{Origin, Plan, Refusal, parameters},
     index::Index,
     namespaces::Namespaces,
+    pace::Pace,
     queue::Queue,
     secret::SeenSecrets,
     sources::Sources,
     status::Told,
+    timers::Timers,
+    trouble::FirstLists,
+    unreadable::Unreadable,
+    untold::Untold,
+    waiting::Waiting,
 };
 
 /// One per process.
@@ -38,6 +48,16 @@ pub struct Context {
     pub backoffs: Backoffs,
     pub reasons: Reasons,
     pub told: Told,
+    /// When objects are looked at because their time has come.
+    pub timers: Arc<Timers>,
+    /// How many versions that nobody asked for may be begun in a minute.
+    pub budget: Mutex<Budget>,
+    pub untold: Untold,
+    pub unreadable: Unreadable,
+    /// Whether each watch ever showed everything.
+    pub first_lists: Arc<FirstLists>,
+    /// Whoever sees the store answer again wakes these.
+    pub waiting_for_store: Waiting,
     /// The release namespace, and the Secrets in it that no object may touch: the master keys.
     pub home: (String, Vec<String>),
     /// Whether the objects have been listed once.
@@ -49,6 +69,17 @@ pub struct Context {
 }
 
 impl Context {
+    /// Refuses an object that would be signed by itself, over others.
+    pub fn refuse_circle(&self, plan: &Plan) -> Option<Refusal> {
+        plan.origin.parameters().and_then(parameters::signer)?;
+        let way = self.index.cycle(&plan.name)?;
+        Some(Refusal::Invalid(format!(
+            "spec.certificate.signedBy goes in a circle, {}: none of them can be made before another; let one of them sign \
+             itself",
+            way.join(" is signed by ")
+        )))
+    }
+
     /// Refuses an object that names a Secret of ours as source or target.
     pub fn refuse_our_own(&self, namespace: &str, plan: &Plan) -> Option<Refusal> {
         let (home, keys) = &self.home;
@@ -59,6 +90,23 @@ impl Context {
         let mut named = plan.target.iter().map(|target| &target.name).chain(source);
         let ours = named.find(|name| namespace == home && keys.contains(name))?;
         Some(Refusal::Policy(format!("Secret {ours} holds the operator's master key: name another Secret")))
+    }
+}
+
+impl Context {
+    /// An object that is not to be given a version by time has no place in the line.
+    pub fn leave_the_line(&self, object: &ObjectUid) {
+        self.budget.lock().expect("nobody panics with the budget in hand").leave(object);
+    }
+}
+
+impl Surroundings for Context {
+    fn is_live(&self, object: &ObjectUid) -> bool {
+        self.index.is_live(object.as_str())
+    }
+
+    fn start(&self, object: &ObjectUid, now: Timestamp) -> Result<(), Timestamp> {
+        self.budget.lock().expect("nobody panics with the budget in hand").start(object, now)
     }
 }
 
@@ -73,13 +121,12 @@ impl fmt::Debug for Context {
 pub struct Backoffs(Mutex<HashMap<String, u32>>);
 
 impl Backoffs {
-    /// How long to wait after one more failure: 1 s, 2 s, 4 s and so on up to five minutes, which is six times in the
-    /// first minute.
-    pub fn failed(&self, uid: &str) -> Duration {
+    /// How long to wait after one more failure. With [`Pace::Failure`] that makes six tries in the first minute.
+    pub fn failed(&self, uid: &str, pace: Pace) -> Duration {
         let mut all = self.lock();
         let failures = all.entry(uid.to_owned()).or_default();
         *failures += 1;
-        Duration::from_secs(1 << (*failures - 1).min(8)).min(LONGEST)
+        pace.wait(*failures, uid)
     }
 
     pub fn forget(&self, uid: &str) {
@@ -123,8 +170,6 @@ impl Reasons {
     }
 }
 
-const LONGEST: Duration = Duration::from_secs(300);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +193,7 @@ mod tests {
         let mut at = Duration::ZERO;
         let mut tries = vec![at];
         for _ in 0..12 {
-            at += backoffs.failed("u");
+            at += backoffs.failed("u", Pace::Failure);
             tries.push(at);
         }
         for start in &tries {
@@ -156,6 +201,6 @@ mod tests {
             assert!(within.count() <= 6, "{tries:?}");
         }
         backoffs.forget("u");
-        assert_eq!(backoffs.failed("u"), Duration::from_secs(1));
+        assert_eq!(backoffs.failed("u", Pace::Failure), Duration::from_secs(1));
     }
 }

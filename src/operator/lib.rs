@@ -1,13 +1,17 @@
 //! The Kubernetes side: thin doors from custom resources to the use cases.
 //!
 //! Four watches (objects, our Secrets' metadata, namespaces' metadata, the published certificate authority) and the
-//! store's changes wake objects; one look at a time brings an object to what it says. Nothing is polled.
+//! store's changes wake objects; one look at a time brings an object to what it says. Nothing is polled but a store that
+//! does not answer, while somebody waits for it.
 
 pub mod authority;
 mod context;
+mod counted;
 pub mod credential;
 mod index;
+mod looking;
 mod namespaces;
+mod pace;
 mod queue;
 mod reconcile;
 pub mod reviews;
@@ -16,12 +20,23 @@ mod schema;
 mod secret;
 mod sources;
 mod status;
+mod tasks;
 mod timers;
+mod trouble;
+mod unreadable;
+mod untold;
+mod waiting;
 mod watching;
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
 
-use credsmith_core::{domain::Epoch, hub::Hub};
+use credsmith_core::{
+    domain::{Epoch, budget::Budget},
+    hub::Hub,
+};
 use futures::StreamExt;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{Client, CustomResourceExt};
@@ -30,9 +45,11 @@ use kube_runtime::{
     events::{Recorder, Reporter},
     reflector::store::Writer,
 };
-use tokio::{sync::watch, task::JoinSet};
+use tokio::sync::watch;
 
 pub use credential::Credential;
+pub use tasks::Ended;
+pub use trouble::FirstLists;
 
 /// Every kind that this release knows, as it is installed.
 pub fn crds() -> Vec<CustomResourceDefinition> {
@@ -53,8 +70,12 @@ pub struct Operator {
     pub authority: String,
     /// Objects that are looked at side by side.
     pub concurrency: u16,
+    /// New versions that are begun by time in a minute, at most.
+    pub rotations_a_minute: u32,
     /// Who reports events; the pod's name.
     pub instance: String,
+    /// Where it tells whether it has seen its objects yet.
+    pub first_lists: Arc<FirstLists>,
 }
 
 impl fmt::Debug for Operator {
@@ -65,23 +86,34 @@ impl fmt::Debug for Operator {
 
 impl Operator {
     /// Watches and reconciles until `stop` is over, then finishes the looks that are under way.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) {
+    ///
+    /// # Errors
+    /// When a watch ends: whoever goes on without it works on what was.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Ended> {
         let (queue, wakes) = queue::Queue::new();
+        let timers = Arc::new(timers::Timers::default());
+        let client = counted::counted(self.client, &self.hub.metrics);
         let reporter = Reporter { controller: "credsmith.dev/operator".into(), instance: Some(self.instance) };
         let context = Arc::new(context::Context {
             index: index::Index::default(),
             secrets: secret::SeenSecrets::default(),
             namespaces: namespaces::Namespaces::default(),
-            sources: sources::Sources::new(self.client.clone(), queue.clone()),
+            sources: sources::Sources::new(client.clone(), queue.clone(), self.hub.metrics.watch_failures.clone()),
             authority: authority::Authority::new(self.authority),
-            recorder: Recorder::new(self.client.clone(), reporter),
+            recorder: Recorder::new(client.clone(), reporter),
             backoffs: context::Backoffs::default(),
             reasons: context::Reasons::new(self.hub.metrics.credentials.clone()),
             told: status::Told::default(),
+            timers: timers.clone(),
+            budget: Mutex::new(Budget::new(self.rotations_a_minute)),
+            untold: untold::Untold::default(),
+            unreadable: unreadable::Unreadable::default(),
+            first_lists: self.first_lists,
+            waiting_for_store: waiting::Waiting::default(),
             listed: watch::Sender::new(false),
             namespaces_listed: watch::Sender::new(false),
             secrets_listed: watch::Sender::new(false),
-            client: self.client,
+            client,
             hub: self.hub,
             epoch: self.epoch,
             home: (self.namespace.clone(), self.key_secrets),
@@ -89,38 +121,40 @@ impl Operator {
         });
         let store = Writer::default();
         let objects = store.as_reader();
-        let mut watches = JoinSet::new();
-        watches.spawn(watching::credentials(context.clone(), store));
-        watches.spawn(watching::secrets(context.clone()));
-        watches.spawn(watching::namespaces(context.clone()));
-        watches.spawn(watching::changes(context.clone()));
-        watches.spawn(watching::release_the_gone(context.clone()));
-        watches.spawn(authority::follow(context.clone()));
-        watches.spawn(publish_at_home(context.clone(), self.namespace));
+        // There from the start: nobody looks for what appears only when it is too late.
+        context.hub.metrics.panics.with_label_values(&[looking::LOOK]);
+        let mut tasks = tasks::Tasks::default();
+        tasks.keep("the watch of Credential objects", watching::credentials(context.clone(), store));
+        tasks.keep("the watch of Secrets", watching::secrets(context.clone()));
+        tasks.keep("the watch of namespaces", watching::namespaces(context.clone()));
+        tasks.keep("the watch of ConfigMaps", authority::follow(context.clone()));
+        tasks.keep("the timers", timers.run(context.hub.clock.clone(), context.queue.clone()));
+        tasks.keep("the news from the store", watching::changes(context.clone()));
+        tasks.keep("the wait for the store", watching::store_comes_back(context.clone()));
+        tasks.keep("the certificate authority at home", publish_at_home(context.clone(), self.namespace));
+        tasks.errand("the release of paths", watching::release_the_gone(context.clone()));
 
         let wakes = wakes.map(Ok::<_, std::convert::Infallible>).take_until(Box::pin(stop));
         let config = controller::Config::default().concurrency(self.concurrency);
         let looks = applier(
-            |object, context| Box::pin(reconcile::reconcile(object, context)),
-            reconcile::error_policy,
+            |object, context| Box::pin(looking::look(object, context)),
+            looking::error_policy,
             context,
             objects,
             wakes,
             config,
         );
         // Each error was told where it belongs: in the object's status, or in the log by the error policy.
-        looks.for_each(|_| futures::future::ready(())).await;
-        watches.shutdown().await;
+        let ended = tokio::select! {
+            () = looks.for_each(|_| futures::future::ready(())) => Ok(()),
+            ended = tasks.broken() => Err(ended),
+        };
+        tasks.shutdown().await;
+        ended
     }
 }
 
-/// The release namespace gets the certificate even where it holds no object.
+/// The release namespace has the certificate even where it holds no object.
 async fn publish_at_home(context: Arc<context::Context>, namespace: String) {
-    for wait in watching::backoff() {
-        match context.authority.publish(&context.client, &namespace).await {
-            Ok(()) => return,
-            Err(error) => tracing::debug!(%error, %namespace, "the certificate authority is not published yet"),
-        }
-        tokio::time::sleep(wait).await;
-    }
+    context.authority.keep_published(&context.client, &namespace).await;
 }

@@ -12,12 +12,13 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use credsmith_core::{
     auth::{Identity, KubernetesUser, ReviewUnavailable, Reviewer, TokenError, Verifier},
-    domain::{Actor, Operation, SecretText},
+    domain::{Actor, NamespaceUid, Operation, SecretText},
     world::Clock,
 };
 use k8s_openapi::api::{
     authentication::v1::{TokenReview, TokenReviewSpec, UserInfo},
     authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec},
+    core::v1::Namespace,
 };
 use kube::{Api, Client, api::PostParams};
 use serde::Deserialize;
@@ -55,7 +56,26 @@ impl TokenReviews {
             return Err(TokenError::Invalid(format!("it is not meant for the audience {}", self.audience)));
         }
         let user = status.user.unwrap_or_default();
-        identity(user).ok_or_else(|| TokenError::Invalid("it belongs to no ServiceAccount".into()))
+        let identity = identity(user).ok_or_else(|| TokenError::Invalid("it belongs to no ServiceAccount".into()))?;
+        Ok(self.with_namespace(identity).await)
+    }
+
+    /// Adds which namespace that is: its name alone may be given again. Where nobody can tell, what the caller writes
+    /// counts as anybody's, until an administrator says otherwise.
+    async fn with_namespace(&self, mut identity: Identity) -> Identity {
+        let namespace = identity.actor.namespace().map(str::to_owned);
+        if let (Some(user), Some(namespace)) = (&mut identity.kubernetes, namespace) {
+            let api = Api::<Namespace>::all(self.client.clone());
+            let found = in_time(api.get_metadata_opt(&namespace)).await;
+            let uid = found.map(|found| found.and_then(|found| found.metadata.uid));
+            user.namespace = uid
+                .unwrap_or_else(|error| {
+                    tracing::warn!(%error, %namespace, "a namespace cannot be asked for its UID");
+                    None
+                })
+                .map(NamespaceUid::new);
+        }
+        identity
     }
 }
 
@@ -188,6 +208,7 @@ fn identity(user: UserInfo) -> Option<Identity> {
     let actor = Actor::service_account(namespace, name);
     let kubernetes = KubernetesUser {
         uid: user.uid,
+        namespace: None,
         groups: user.groups.unwrap_or_default(),
         extra: user.extra.unwrap_or_default().into_iter().collect(),
         username,

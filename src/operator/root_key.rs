@@ -16,6 +16,8 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
+use crate::{trouble::is_away, watching::backoff};
+
 /// Why there is no master key. The texts say what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -71,6 +73,38 @@ pub async fn obtain(
     })
 }
 
+/// The same, tried until the API server answers: it says yes or no, and that is the answer.
+pub async fn awaited<F: Future<Output = Result<MasterKey, Error>>>(obtain: impl Fn() -> F) -> Result<MasterKey, Error> {
+    let (mut told, mut refusals) = (false, 0);
+    let mut waits = backoff();
+    loop {
+        match obtain().await {
+            Err(Error::Kube { namespace, name, source }) if is_away(&source) => {
+                refusals = 0;
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(
+                        secret = %format!("{namespace}/{name}"), error = %source,
+                        "the API server does not answer, and it has the master key: waiting for it; nothing is served meanwhile"
+                    );
+                }
+            }
+            // An API server that starts refuses everybody for a moment, before it has read its roles.
+            Err(Error::Kube { source, .. }) if is_refusal(&source) && refusals < REFUSALS => refusals += 1,
+            answer => {
+                if told && answer.is_ok() {
+                    tracing::info!("the API server answers: the start goes on");
+                }
+                return answer;
+            }
+        }
+        tokio::time::sleep(waits.next().unwrap_or_default()).await;
+    }
+}
+
+fn is_refusal(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if matches!(status.code, 401 | 403))
+}
+
 fn fresh(name: &str, entropy: &dyn Entropy) -> Secret {
     let key = master_key::fresh(entropy);
     let data = BTreeMap::from([(KEY.to_owned(), ByteString(key.expose().as_bytes().to_vec()))]);
@@ -84,3 +118,36 @@ fn fresh(name: &str, entropy: &dyn Entropy) -> Secret {
 }
 
 const KEY: &str = "key";
+/// How many refusals in a row are tried again: about three seconds.
+const REFUSALS: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use kube::core::Status;
+
+    use super::*;
+
+    fn answered(code: u16) -> Result<MasterKey, Error> {
+        let status = Status { code, ..Status::failure("no", "No") };
+        let source = Box::new(kube::Error::Api(status.boxed()));
+        Err(Error::Kube { namespace: "home".into(), name: "key".into(), source })
+    }
+
+    #[tokio::test]
+    async fn an_api_server_that_is_away_is_waited_for_and_its_answer_is_the_answer() {
+        let tries = AtomicU32::new(0);
+        let ended = awaited(|| {
+            let answer = match tries.fetch_add(1, Ordering::Relaxed) {
+                0 => answered(503),
+                1 => answered(403),
+                2 => answered(429),
+                _ => Err(Error::Missing { namespace: "home".into(), name: "key".into() }),
+            };
+            async { answer }
+        });
+        assert!(matches!(ended.await, Err(Error::Missing { .. })));
+        assert_eq!(tries.load(Ordering::Relaxed), 4);
+    }
+}

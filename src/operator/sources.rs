@@ -2,30 +2,38 @@
 //!
 //! A source is somebody else's Secret without a label of ours, so the watch of our own Secrets does not show it. For each
 //! namespace that has an object with a source, the metadata of its Secrets is watched, never their data: a source is
-//! read only when its revision is one that was not read before.
+//! read only when its revision is one that was not read before. The watch ends when no object there depends on it any
+//! more: whatever a look that came to its end did not ask about wakes the object no longer.
+
+mod dependents;
 
 use std::{
     collections::{HashMap, HashSet},
     fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex},
 };
 
 use credsmith_core::{
     domain::{CredentialType, SecretText},
     hub::Given,
+    material::given::GivenCertificate,
 };
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, Client, core::PartialObjectMeta};
 use kube_runtime::{WatchStreamExt, watcher};
-use tokio::sync::watch;
+use prometheus::IntCounterVec;
+use tokio::{sync::watch, task::AbortHandle};
 
 use crate::{
     credential::{parse::Source, target::forbidden},
     index::Key,
     queue::Queue,
+    trouble::{Trouble, Watched as What},
     watching::backoff,
 };
+use dependents::Dependents;
 
 /// Annotation on a Secret: it may be read into a credential.
 pub const ALLOW_ADOPTION: &str = "credsmith.dev/allow-adoption";
@@ -51,14 +59,16 @@ pub enum Error {
 pub struct Sources {
     client: Client,
     queue: Queue,
-    namespaces: Mutex<HashMap<String, Arc<Watched>>>,
+    failures: IntCounterVec,
+    namespaces: Mutex<HashMap<String, (Arc<Watched>, AbortHandle)>>,
+    /// What each look that is under way has asked about: an object has one look at a time.
+    asked: Mutex<HashMap<Key, HashSet<String>>>,
 }
 
 #[derive(Debug)]
 struct Watched {
     secrets: Mutex<HashMap<String, Seen>>,
-    /// Which objects want to know about which Secret.
-    dependents: Mutex<HashMap<String, HashSet<Key>>>,
+    dependents: Mutex<Dependents>,
     listed: watch::Sender<bool>,
 }
 
@@ -69,18 +79,52 @@ impl fmt::Debug for Sources {
 }
 
 impl Sources {
-    pub fn new(client: Client, queue: Queue) -> Self {
-        Self { client, queue, namespaces: Mutex::default() }
+    /// Counts the failures of its watches in `failures`.
+    pub fn new(client: Client, queue: Queue, failures: IntCounterVec) -> Self {
+        Self { client, queue, failures, namespaces: Mutex::default(), asked: Mutex::default() }
     }
 
-    /// What is known of a Secret, once its namespace has been listed; from then on `dependent` is woken by its changes.
+    /// What is known of a Secret, once its namespace has been listed; from then on `dependent`, an object of that
+    /// namespace, is woken by its changes.
     pub async fn observe(&self, namespace: &str, secret: &str, dependent: &Key) -> Option<Seen> {
-        let watched = self.watched(namespace);
-        lock(&watched.dependents).entry(secret.to_owned()).or_default().insert(dependent.clone());
+        lock(&self.asked).entry(dependent.clone()).or_default().insert(secret.to_owned());
+        let watched = self.watched(namespace, secret, dependent);
         let mut listed = watched.listed.subscribe();
-        // The sender lives as long as the entry, and entries are never removed.
-        let _ = listed.wait_for(|listed| *listed).await;
+        let _ = listed.wait_for(|listed| *listed).await; // the sender lives as long as `watched`
         lock(&watched.secrets).get(secret).cloned()
+    }
+
+    /// A look at an object begins.
+    pub fn look_begins(&self, object: &Key) {
+        lock(&self.asked).insert(object.clone(), HashSet::new());
+    }
+
+    /// A look at an object has ended. Where it came to its end, whatever it did not ask about wakes the object no more;
+    /// where it broke off, nobody knows what else it would have asked.
+    pub fn look_ends(&self, object: &Key, came_to_its_end: bool) {
+        let asked = lock(&self.asked).remove(object).unwrap_or_default();
+        if came_to_its_end {
+            self.keep(object, &asked);
+        }
+    }
+
+    /// Forgets an object that is gone.
+    pub fn forget(&self, object: &Key) {
+        self.keep(object, &HashSet::new());
+    }
+
+    fn keep(&self, object: &Key, asked: &HashSet<String>) {
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        let mut namespaces = lock(&self.namespaces);
+        let Some((watched, task)) = namespaces.get(namespace) else { return };
+        let mut dependents = lock(&watched.dependents);
+        dependents.keep(object, asked);
+        if dependents.is_empty() {
+            drop(dependents);
+            tracing::debug!(%namespace, "the watch of sources ends: nobody depends on it");
+            task.abort();
+            namespaces.remove(namespace);
+        }
     }
 
     /// Reads a source. The revision that comes with it may be newer than the one that was observed.
@@ -99,27 +143,45 @@ impl Sources {
         Ok((given, revision(&secret.metadata)))
     }
 
-    fn watched(&self, namespace: &str) -> Arc<Watched> {
+    /// The watch of a namespace, with one more that depends on it: in one step, so that it does not end in between.
+    fn watched(&self, namespace: &str, secret: &str, dependent: &Key) -> Arc<Watched> {
         let mut namespaces = lock(&self.namespaces);
-        if let Some(watched) = namespaces.get(namespace) {
-            return watched.clone();
-        }
-        let watched = Arc::new(Watched {
-            secrets: Mutex::default(),
-            dependents: Mutex::default(),
-            listed: watch::Sender::new(false),
+        let (watched, _) = namespaces.entry(namespace.to_owned()).or_insert_with(|| {
+            let watched = Arc::new(Watched {
+                secrets: Mutex::default(),
+                dependents: Mutex::default(),
+                listed: watch::Sender::new(false),
+            });
+            let api = Api::namespaced(self.client.clone(), namespace);
+            let trouble = Trouble::new(What::Sources, self.failures.clone());
+            let task = tokio::spawn(go_on_following(api, watched.clone(), self.queue.clone(), trouble));
+            (watched, task.abort_handle())
         });
-        namespaces.insert(namespace.to_owned(), watched.clone());
-        let api = Api::namespaced(self.client.clone(), namespace);
-        tokio::spawn(follow(api, watched.clone(), self.queue.clone()));
-        watched
+        lock(&watched.dependents).add(secret, dependent);
+        watched.clone()
     }
 }
 
-async fn follow(api: Api<PartialObjectMeta<Secret>>, watched: Arc<Watched>, queue: Queue) {
+/// A watch that ended or panicked begins anew: nobody else would notice.
+async fn go_on_following(
+    api: Api<PartialObjectMeta<Secret>>,
+    watched: Arc<Watched>,
+    queue: Queue,
+    mut trouble: Trouble,
+) {
+    for wait in backoff() {
+        let following = follow(api.clone(), &watched, &queue, &mut trouble);
+        let panicked = AssertUnwindSafe(following).catch_unwind().await.is_err();
+        tracing::error!(panicked, "the watch of sources ended by itself and begins anew; report it");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn follow(api: Api<PartialObjectMeta<Secret>>, watched: &Watched, queue: &Queue, trouble: &mut Trouble) {
     let mut events = watcher(api, watcher::Config::default()).backoff(backoff()).boxed();
     let mut list = HashMap::new();
     while let Some(event) = events.next().await {
+        trouble.note(&event);
         match event {
             Ok(watcher::Event::Init) => list.clear(),
             Ok(watcher::Event::InitApply(secret)) => {
@@ -131,30 +193,30 @@ async fn follow(api: Api<PartialObjectMeta<Secret>>, watched: Arc<Watched>, queu
                 let now = lock(&watched.secrets).clone();
                 let names: HashSet<_> = before.keys().chain(now.keys()).cloned().collect();
                 for name in names.into_iter().filter(|name| !first && before.get(name) != now.get(name)) {
-                    wake(&watched, &queue, &name);
+                    wake(watched, queue, &name);
                 }
             }
             Ok(watcher::Event::Apply(secret)) => {
                 if let Some((name, seen)) = entry(&secret) {
                     let before = lock(&watched.secrets).insert(name.clone(), seen.clone());
                     if before != Some(seen) {
-                        wake(&watched, &queue, &name);
+                        wake(watched, queue, &name);
                     }
                 }
             }
             Ok(watcher::Event::Delete(secret)) => {
                 if let Some(name) = &secret.metadata.name {
                     lock(&watched.secrets).remove(name);
-                    wake(&watched, &queue, name);
+                    wake(watched, queue, name);
                 }
             }
-            Err(error) => tracing::debug!(%error, "the watch of sources is interrupted and goes on"),
+            Err(_) => {}
         }
     }
 }
 
 fn wake(watched: &Watched, queue: &Queue, name: &str) {
-    for key in lock(&watched.dependents).get(name).into_iter().flatten() {
+    for key in lock(&watched.dependents).of(name) {
         queue.wake(key, "source changed");
     }
 }
@@ -186,9 +248,16 @@ pub fn given(secret: &Secret, source: &Source, kind: CredentialType) -> Result<G
             let password = part("password")?.ok_or_else(unusable)?;
             Ok(Given::User { username, password })
         }
-        CredentialType::Certificate | CredentialType::Ssh | CredentialType::Rsa | CredentialType::Provider => {
-            Err(unusable())
-        }
+        CredentialType::Rsa => Ok(Given::Rsa { public_key: part("public_key")?, private_key: part("private_key")? }),
+        CredentialType::Ssh => Ok(Given::Ssh { public_key: part("public_key")?, private_key: part("private_key")? }),
+        CredentialType::Certificate => Ok(Given::Certificate(GivenCertificate {
+            ca: part("ca")?,
+            ca_name: None,
+            certificate: part("certificate")?,
+            private_key: part("private_key")?,
+            transitional: false,
+        })),
+        CredentialType::Provider => Err(unusable()),
     }
 }
 

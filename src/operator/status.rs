@@ -14,10 +14,7 @@ use kube::{
 use serde_json::{Map, Value, json};
 
 use crate::credential::{Credential, CredentialStatus};
-use credsmith_core::{
-    metrics::Metrics,
-    probe::{self, Point},
-};
+use credsmith_core::probe::{self, Point};
 
 /// Conditions under construction: what does not change keeps its time.
 #[derive(Debug)]
@@ -111,7 +108,6 @@ fn revision(object: &Credential) -> u64 {
 pub async fn write(
     client: &Client,
     told: &Told,
-    metrics: &Metrics,
     object: &Arc<Credential>,
     status: &CredentialStatus,
 ) -> Result<bool, kube::Error> {
@@ -123,7 +119,6 @@ pub async fn write(
         return Ok(false);
     };
     probe::passed(Point::StatusBefore, named).await;
-    metrics.writes.with_label_values(&["credentials/status", "patch"]).inc();
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<Credential> = Api::namespaced(client.clone(), &namespace);
     // The UID keeps a late answer from an object of the same name that was made since.

@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use credsmith_core::hub::Caller;
-use futures::StreamExt;
+use credsmith_core::{
+    domain::ObjectUid,
+    hub::Caller,
+    store::{self, CredentialRow},
+};
+use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::{
     api::core::v1::{Namespace, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -11,7 +15,7 @@ use k8s_openapi::{
 use kube::{Api, core::PartialObjectMeta};
 use kube_runtime::{
     WatchStreamExt,
-    reflector::store::Writer,
+    reflector::{Lookup, store::Writer},
     utils::{Backoff, ResetTimerBackoff},
     watcher,
 };
@@ -23,7 +27,9 @@ use crate::{
         Credential,
         target::{MANAGED, OWNER_UID},
     },
-    index::Guarded,
+    index::{Guarded, Key},
+    trouble::{Trouble, Watched},
+    waiting::Waiting,
 };
 
 /// Follows the objects; fills the store that reconciles read from.
@@ -31,22 +37,18 @@ pub async fn credentials(context: Arc<Context>, mut store: Writer<Guarded>) {
     let api: Api<Guarded> = Api::all(context.client.clone());
     let mut events = watcher(api, watcher::Config::default()).backoff(backoff()).boxed();
     let mut list = Vec::new();
+    let mut trouble = context.trouble(Watched::Credentials);
     while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => slim(event),
-            Err(error) => {
-                tracing::debug!(%error, "the watch of credentials is interrupted and goes on");
-                continue;
-            }
-        };
+        context.note(&mut trouble, Watched::Credentials, &event);
+        let Ok(event) = event.map(slim) else { continue };
         store.apply_watcher_event(&event);
         match event {
             watcher::Event::Init => list.clear(),
             watcher::Event::InitApply(object) => list.push(object),
             watcher::Event::InitDone => {
                 let gone = context.index.replace(&std::mem::take(&mut list));
-                for uid in gone {
-                    context.release(uid);
+                for (key, uid) in gone {
+                    context.gone(&key, uid);
                 }
                 context.listed.send_replace(true);
                 for key in context.index.all() {
@@ -55,12 +57,12 @@ pub async fn credentials(context: Arc<Context>, mut store: Writer<Guarded>) {
             }
             watcher::Event::Apply(object) => {
                 if context.index.tell(&object) {
-                    context.queue.wake(&kube_runtime::reflector::Lookup::to_object_ref(&object, ()), "changed");
+                    context.queue.wake(&Lookup::to_object_ref(&object, ()), "changed");
                 }
             }
             watcher::Event::Delete(object) => {
                 if let Some(uid) = context.index.forget(&object) {
-                    context.release(uid);
+                    context.gone(&Lookup::to_object_ref(&object, ()), uid);
                 }
             }
         }
@@ -73,7 +75,9 @@ pub async fn secrets(context: Arc<Context>) {
     let config = watcher::Config::default().labels(&format!("{MANAGED}=true"));
     let mut events = watcher(api, config).backoff(backoff()).boxed();
     let mut list: Vec<PartialObjectMeta<Secret>> = Vec::new();
+    let mut trouble = context.trouble(Watched::Secrets);
     while let Some(event) = events.next().await {
+        context.note(&mut trouble, Watched::Secrets, &event);
         match event {
             Ok(watcher::Event::Init) => list.clear(),
             Ok(watcher::Event::InitApply(secret)) => list.push(secret),
@@ -102,7 +106,7 @@ pub async fn secrets(context: Arc<Context>) {
                     wake(&context, &uid);
                 }
             }
-            Err(error) => tracing::debug!(%error, "the watch of secrets is interrupted and goes on"),
+            Err(_) => {}
         }
     }
 }
@@ -111,7 +115,9 @@ pub async fn secrets(context: Arc<Context>) {
 pub async fn namespaces(context: Arc<Context>) {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(context.client.clone());
     let mut events = watcher(api, watcher::Config::default()).backoff(backoff()).boxed();
+    let mut trouble = context.trouble(Watched::Namespaces);
     while let Some(event) = events.next().await {
+        context.note(&mut trouble, Watched::Namespaces, &event);
         match event {
             Ok(watcher::Event::Apply(namespace) | watcher::Event::InitApply(namespace)) => {
                 if context.namespaces.tell(&namespace.metadata) {
@@ -124,8 +130,7 @@ pub async fn namespaces(context: Arc<Context>) {
             Ok(watcher::Event::InitDone) => {
                 context.namespaces_listed.send_replace(true);
             }
-            Ok(watcher::Event::Init) => {}
-            Err(error) => tracing::debug!(%error, "the watch of namespaces is interrupted and goes on"),
+            Ok(watcher::Event::Init) | Err(_) => {}
         }
     }
 }
@@ -138,6 +143,9 @@ pub async fn changes(context: Arc<Context>) {
             Ok(name) => {
                 for key in context.index.by_path(&name) {
                     context.queue.wake(&key, "stored");
+                }
+                for key in context.index.signed_by(&name) {
+                    context.queue.wake(&key, "signer stored");
                 }
             }
             // Too many at once to be told one by one: look at everything.
@@ -157,28 +165,96 @@ pub async fn release_the_gone(context: Arc<Context>) {
     if listed.wait_for(|listed| *listed).await.is_err() {
         return;
     }
-    let mut owned = context.hub.store.owned();
-    while let Some(row) = owned.next().await {
-        match row {
-            Ok(row) => {
-                if let Some(object) = row.owner.object
-                    && !context.index.is_live(object.uid.as_str())
-                {
-                    context.release(object.uid);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "an owner cannot be read"),
+    for uid in owners(|| context.hub.store.owned(), backoff()).await {
+        if !context.index.is_live(uid.as_str()) {
+            context.release(uid);
         }
     }
 }
 
+/// Wakes the objects that wait for the store, as soon as it answers again. Asks it only while somebody waits.
+pub async fn store_comes_back(context: Arc<Context>) {
+    loop {
+        tokio::time::sleep(STORE_IS_ASKED).await;
+        for key in who_goes_on(&context.waiting_for_store, || context.hub.store.ping()).await {
+            if let Some(uid) = context.index.uid_of(&key) {
+                context.backoffs.forget(&uid);
+            }
+            context.queue.wake(&key, "store is back");
+        }
+    }
+}
+
+/// Those who waited, where the store answers.
+async fn who_goes_on<F: Future<Output = Result<(), store::Error>>>(
+    waiting: &Waiting,
+    ping: impl Fn() -> F,
+) -> Vec<Key> {
+    if waiting.is_empty() || ping().await.is_err() {
+        return Vec::new();
+    }
+    waiting.drain()
+}
+
+/// The objects that have a path in the store. Tried until it can be read to its end: half of it would leave paths to
+/// objects that are gone until the next start.
+async fn owners<'a>(
+    owned: impl Fn() -> BoxStream<'a, Result<CredentialRow, store::Error>>,
+    mut waits: impl Iterator<Item = Duration>,
+) -> Vec<ObjectUid> {
+    'again: loop {
+        let (mut rows, mut found) = (owned(), Vec::new());
+        while let Some(row) = rows.next().await {
+            match row {
+                Ok(row) => found.extend(row.owner.object.map(|object| object.uid)),
+                // Another try would find it as damaged, and the others need not wait for it.
+                Err(error @ store::Error::Corrupt { .. }) => tracing::warn!(%error, "an owner cannot be read"),
+                Err(error) => {
+                    tracing::warn!(%error, "paths of objects that are gone cannot be released yet; it is tried again");
+                    tokio::time::sleep(waits.next().unwrap_or(LONGEST_WAIT)).await;
+                    continue 'again;
+                }
+            }
+        }
+        return found;
+    }
+}
+
 impl Context {
+    /// What goes wrong with a watch.
+    pub fn trouble(&self, what: Watched) -> Trouble {
+        Trouble::new(what, self.hub.metrics.watch_failures.clone())
+    }
+
+    /// Takes what a watch gave: tells, counts, and remembers whether it ever showed everything.
+    pub fn note<K>(&self, trouble: &mut Trouble, what: Watched, event: &watcher::Result<watcher::Event<K>>) {
+        match (trouble.note(event), event) {
+            (Some(why), _) => self.first_lists.failed(what, why),
+            (None, Ok(watcher::Event::InitDone)) => self.first_lists.done(what),
+            (None, _) => {}
+        }
+    }
+
+    /// Forgets an object that is gone, and lets its path go.
+    fn gone(self: &Arc<Self>, key: &Key, uid: ObjectUid) {
+        // Another may have its name by now.
+        if !self.index.has(key) {
+            self.sources.forget(key);
+        }
+        self.waiting_for_store.remove(key);
+        self.release(uid);
+    }
+
     /// Forgets in the background that an object has a path, until the store has taken it.
-    pub fn release(self: &Arc<Self>, uid: credsmith_core::domain::ObjectUid) {
+    pub fn release(self: &Arc<Self>, uid: ObjectUid) {
         let context = self.clone();
         self.backoffs.forget(uid.as_str());
         self.reasons.forget(uid.as_str());
         self.told.forget(uid.as_str());
+        self.untold.take(uid.as_str());
+        self.unreadable.forget(uid.as_str());
+        self.timers.forget(uid.as_str());
+        self.leave_the_line(&uid);
         tokio::spawn(async move {
             let mut waits = backoff();
             loop {
@@ -250,6 +326,60 @@ impl Backoff for Waits {
     }
 }
 
+/// How often the store is asked while somebody waits for it.
+const STORE_IS_ASKED: Duration = Duration::from_secs(1);
 const SHORTEST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 const CALM: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::stream;
+
+    use super::*;
+
+    fn unavailable() -> Result<CredentialRow, store::Error> {
+        Err(store::Error::Unavailable("the disk is away".into()))
+    }
+
+    #[tokio::test]
+    async fn paths_of_objects_that_are_gone_are_asked_for_until_the_store_has_told_all() {
+        let tries = AtomicUsize::new(0);
+        let owned = || match tries.fetch_add(1, Ordering::Relaxed) {
+            0..3 => stream::iter([unavailable()]).boxed(),
+            _ => stream::empty().boxed(),
+        };
+        assert!(owners(owned, std::iter::repeat(Duration::ZERO)).await.is_empty());
+        assert_eq!(tries.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_the_store_goes_on_when_it_answers_and_it_is_asked_for_nobody_else() {
+        let (waiting, asked) = (Waiting::default(), AtomicUsize::new(0));
+        let away = || {
+            asked.fetch_add(1, Ordering::Relaxed);
+            async { Err(store::Error::Unavailable("the disk is away".into())) }
+        };
+        assert!(who_goes_on(&waiting, away).await.is_empty());
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody waits");
+        let key = Key::new("db").within("shop");
+        waiting.insert(key.clone());
+        assert!(who_goes_on(&waiting, away).await.is_empty());
+        assert_eq!(who_goes_on(&waiting, || async { Ok(()) }).await, [key]);
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_owner_is_not_waited_for() {
+        let tries = AtomicUsize::new(0);
+        let damaged = || Err(store::Error::Corrupt { table: "credential", id: "1".into(), what: "torn".into() });
+        let owned = || {
+            tries.fetch_add(1, Ordering::Relaxed);
+            stream::iter([damaged()]).boxed()
+        };
+        assert!(owners(owned, std::iter::repeat(Duration::ZERO)).await.is_empty());
+        assert_eq!(tries.load(Ordering::Relaxed), 1);
+    }
+}

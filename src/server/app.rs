@@ -24,7 +24,7 @@ use credsmith_core::{
     world::{SystemClock, SystemEntropy},
 };
 use credsmith_operator::{
-    Operator,
+    FirstLists, Operator,
     reviews::{AccessReviews, TokenReviews},
     root_key,
 };
@@ -62,11 +62,17 @@ pub async fn run(config: Config) -> Result<(), Error> {
     tracing::info!(version = VERSION, ?config, "starting");
     let store = open_store(&config.store)?;
     let client = kubernetes().await?;
-    let keyring = open_keyring(&config, store.as_ref(), &client).await?;
+    let mut asked = Box::pin(asked_to_end());
+    let mut plain = Plain::start(&config, store.clone(), Metrics::new())?;
+    let keyring = tokio::select! {
+        keyring = open_keyring(&config, store.as_ref(), &client) => keyring?,
+        // While it waits for the API server, which may have the master keys.
+        ended = &mut asked => return ended,
+        Some(ended) = plain.tasks.join_next() => return unexpected(ended),
+    };
     let epoch = store.raise_epoch().await.map_err(|error| in_store(&config.store, error))?;
     let clock = Arc::new(SystemClock);
-    let metrics = Metrics::new();
-    let keys = Pool::start(PoolSettings::with_ready(config.ready_keys.into()), clock.clone(), metrics.clone());
+    let keys = Pool::start(PoolSettings::with_ready(config.ready_keys.into()), clock.clone(), plain.metrics.clone());
     let hub = Arc::new(Hub {
         store: store.clone(),
         keyring: Arc::new(keyring),
@@ -74,12 +80,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
         entropy: Arc::new(SystemEntropy),
         reviewer: Arc::new(AccessReviews::new(client.clone(), clock)),
         material: Material::new(Arc::new(keys)),
-        metrics,
+        metrics: plain.metrics.clone(),
     });
     hub.metrics.build.with_label_values(&[VERSION]).set(1);
     let tokens = TokenReviews::new(client.clone(), config.audience.clone(), hub.clock.clone());
-    let mut process = Process::start(&config, hub, vec![Arc::new(tokens)]).await?;
-    let ended = process.operate(&config, client, epoch).await;
+    let mut process = Process::start(&config, hub, plain, vec![Arc::new(tokens)]).await?;
+    let ended = process.operate(&config, client, epoch, asked).await;
     process.stop().await;
     drop(store);
     tracing::info!("stopped");
@@ -93,7 +99,7 @@ pub async fn list_keys(config: Config) -> Result<String, Error> {
     let client = kubernetes_for(&config.keys).await?;
     let mut configured = Vec::new();
     for source in &config.keys {
-        let provider = master_key(&config, source, client.as_ref(), false).await;
+        let provider = master_key(&config, source, client.as_ref(), false, Patience::Tells).await;
         configured.push(Configured { source: source.clone(), provider });
     }
     keys::list(store.as_ref(), &config.store, &configured).await
@@ -104,7 +110,7 @@ pub async fn rewrap_keys(config: Config) -> Result<String, Error> {
     telemetry::start(&config);
     let store = open_store_for_keys(&config.store)?;
     let client = kubernetes_for(&config.keys).await?;
-    let providers = master_keys(&config, client.as_ref(), false).await?;
+    let providers = master_keys(&config, client.as_ref(), false, Patience::Tells).await?;
     let (_, changes) = keys::open_keyring(store.as_ref(), &config.store, &providers, &SystemEntropy).await?;
     Ok(changes.to_string())
 }
@@ -132,11 +138,15 @@ struct Process {
 
 impl Process {
     /// Opens the listeners.
-    async fn start(config: &Config, hub: Arc<Hub>, verifiers: Vec<Arc<dyn Verifier>>) -> Result<Self, Error> {
+    async fn start(
+        config: &Config,
+        hub: Arc<Hub>,
+        plain: Plain,
+        verifiers: Vec<Arc<dyn Verifier>>,
+    ) -> Result<Self, Error> {
         let certificate = Arc::new(certificate(config, &hub).await?);
-        let readiness = Arc::new(Ready { store: hub.store.clone(), stopping: AtomicBool::new(false) });
-        let (front, plain) = (Handle::new(), Handle::new());
-        let (mut working, mut beside) = (JoinSet::new(), JoinSet::new());
+        let Plain { readiness, handle: plain, tasks: mut beside, .. } = plain;
+        let (front, mut working) = (Handle::new(), JoinSet::new());
 
         let server = tls::bind("listen", config.listen).and_then(|listener| {
             tls::https(listener, certificate.tls(), &front).map_err(|error| broken("HTTPS front", &error))
@@ -146,11 +156,6 @@ impl Process {
         let api = Api { hub: hub.clone(), verifiers, version: API_LEVEL.into(), auth_server: Some(auth_server) };
         let serving = server.serve(router(api).into_make_service());
         working.spawn(async { serving.await.map_err(|error| broken("HTTPS front", &error)) });
-
-        let server = tls::bind("listenPlain", config.listen_plain)
-            .and_then(|listener| tls::plain(listener, &plain).map_err(|error| broken("plain listener", &error)))?;
-        let serving = server.serve(plain_router(hub.metrics.clone(), readiness.clone()).into_make_service());
-        beside.spawn(async { serving.await.map_err(|error| broken("plain listener", &error)) });
 
         let renewing = certificate.clone();
         beside.spawn(async move {
@@ -162,10 +167,13 @@ impl Process {
     }
 
     /// Reconciles until a signal comes, or until something ends that should not.
-    async fn operate(&mut self, config: &Config, client: kube::Client, epoch: Epoch) -> Result<(), Error> {
-        let broken = |error| broken("signals", &error);
-        let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+    async fn operate(
+        &mut self,
+        config: &Config,
+        client: kube::Client,
+        epoch: Epoch,
+        asked: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
         let operator = Operator {
             client,
             hub: self.hub.clone(),
@@ -174,17 +182,18 @@ impl Process {
             key_secrets: config.keys.iter().filter_map(KeySource::secret).map(str::to_owned).collect(),
             authority: self.certificate.ca_pem().to_owned(),
             concurrency: config.workers,
+            rotations_a_minute: config.rotations_per_minute.into(),
             instance: env::var("HOSTNAME").unwrap_or_else(|_| "credsmith".into()), // in a pod, its name
+            first_lists: self.readiness.first_lists.clone(),
         };
         let operating = operator.run(self.stop.clone().cancelled_owned());
         self.working.spawn(async {
-            operating.await;
-            Ok(())
+            let next = "start again, and report it with the lines of the log before";
+            operating.await.map_err(|ended| Error::failure("the operator", ended, next))
         });
         tracing::info!(front = %config.listen, plain = %config.listen_plain, epoch = epoch.0, "running");
         tokio::select! {
-            _ = terminate.recv() => Ok(()),
-            _ = interrupt.recv() => Ok(()),
+            ended = asked => ended,
             Some(ended) = self.working.join_next() => unexpected(ended),
             Some(ended) = self.beside.join_next() => unexpected(ended),
         }
@@ -207,11 +216,54 @@ impl Process {
     }
 }
 
+/// The plain listener. It is there before the master keys are: a process that waits for them is alive.
+struct Plain {
+    metrics: Metrics,
+    readiness: Arc<Ready>,
+    handle: Handle<SocketAddr>,
+    tasks: JoinSet<Result<(), Error>>,
+}
+
+impl Plain {
+    fn start(config: &Config, store: Arc<dyn Store>, metrics: Metrics) -> Result<Self, Error> {
+        let readiness = Arc::new(Ready::new(store));
+        let (handle, mut tasks) = (Handle::new(), JoinSet::new());
+        let server = tls::bind("listenPlain", config.listen_plain)
+            .and_then(|listener| tls::plain(listener, &handle).map_err(|error| broken("plain listener", &error)))?;
+        let serving = server.serve(plain_router(metrics.clone(), readiness.clone()).into_make_service());
+        tasks.spawn(async { serving.await.map_err(|error| broken("plain listener", &error)) });
+        Ok(Self { metrics, readiness, handle, tasks })
+    }
+}
+
+/// Until SIGTERM or SIGINT comes.
+fn asked_to_end() -> impl Future<Output = Result<(), Error>> {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+    async {
+        let broken = |error| broken("signals", &error);
+        let [terminate, interrupt] = signals;
+        let (mut terminate, mut interrupt) = (terminate.map_err(broken)?, interrupt.map_err(broken)?);
+        tokio::select! {
+            _ = terminate.recv() => Ok(()),
+            _ = interrupt.recv() => Ok(()),
+        }
+    }
+}
+
 /// Whether the process can serve.
 #[derive(Debug)]
 struct Ready {
     store: Arc<dyn Store>,
+    /// What the operator has not seen yet. An API server that goes away later changes nothing: the front goes on with the
+    /// callers it knows.
+    first_lists: Arc<FirstLists>,
     stopping: AtomicBool,
+}
+
+impl Ready {
+    fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, first_lists: Arc::default(), stopping: AtomicBool::new(false) }
+    }
 }
 
 #[async_trait]
@@ -220,6 +272,7 @@ impl Readiness for Ready {
         if self.stopping.load(Ordering::Relaxed) {
             return Err("it is stopping".into());
         }
+        self.first_lists.check()?;
         self.store.ping().await.map_err(|error| {
             tracing::warn!(%error, "not ready");
             "the store is not available".into()
@@ -263,7 +316,7 @@ async fn kubernetes_for(sources: &[KeySource]) -> Result<Option<kube::Client>, E
 async fn open_keyring(config: &Config, store: &dyn Store, client: &kube::Client) -> Result<Keyring, Error> {
     // A key that is made anew opens nothing that is sealed already: where a Secret was lost, it has to come back.
     let may_make = store.data_keys().await.map_err(|error| in_store(&config.store, error))?.is_empty();
-    let providers = master_keys(config, Some(client), may_make).await?;
+    let providers = master_keys(config, Some(client), may_make, Patience::Waits).await?;
     let (keyring, changes) = keys::open_keyring(store, &config.store, &providers, &SystemEntropy).await?;
     if !changes.is_empty() {
         changes.to_string().lines().for_each(|change| tracing::info!("{change}"));
@@ -275,14 +328,24 @@ async fn open_keyring(config: &Config, store: &dyn Store, client: &kube::Client)
     Ok(keyring)
 }
 
+/// What to do while the API server that has a master key is away.
+#[derive(Clone, Copy, Debug)]
+enum Patience {
+    /// A process that ended would be started again and again.
+    Waits,
+    /// Somebody is at the shell.
+    Tells,
+}
+
 async fn master_keys(
     config: &Config,
     client: Option<&kube::Client>,
     may_make: bool,
+    patience: Patience,
 ) -> Result<Vec<Box<dyn KeyProvider>>, Error> {
     let mut providers = Vec::new();
     for source in &config.keys {
-        providers.push(master_key(config, source, client, may_make).await?);
+        providers.push(master_key(config, source, client, may_make, patience).await?);
     }
     Ok(providers)
 }
@@ -292,13 +355,18 @@ async fn master_key(
     source: &KeySource,
     client: Option<&kube::Client>,
     may_make: bool,
+    patience: Patience,
 ) -> Result<Box<dyn KeyProvider>, Error> {
     match source {
         KeySource::File(path) => keys::from_file(path),
         KeySource::Passphrase(path) => keys::from_passphrase(path),
         KeySource::Secret(name) => {
             let client = client.expect("there is a client where a key is a Secret");
-            let key = root_key::obtain(client, &config.namespace, name, may_make, &SystemEntropy).await;
+            let obtain = || root_key::obtain(client, &config.namespace, name, may_make, &SystemEntropy);
+            let key = match patience {
+                Patience::Waits => root_key::awaited(obtain).await,
+                Patience::Tells => obtain().await,
+            };
             key.map(|key| Box::new(key) as _).map_err(|error| Error::about(format!("master key {source}"), error))
         }
     }
@@ -370,8 +438,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_that_stops_is_not_ready() {
-        let ready = Ready { store: Arc::new(InMemory::new()), stopping: AtomicBool::new(false) };
-        assert_eq!(ready.check().await, Ok(()));
+        let ready = Ready::new(Arc::new(InMemory::new()));
+        assert_eq!(ready.check().await, Err("credentials are not listed yet".into()));
         ready.stopping.store(true, Ordering::Relaxed);
         assert_eq!(ready.check().await, Err("it is stopping".into()));
     }

@@ -88,6 +88,11 @@ pub struct Settings {
     #[arg(long, env = "CREDSMITH_READY_KEYS", value_name = "COUNT")]
     pub ready_keys: Option<u16>,
 
+    /// How many new versions that nobody asked for (by time, or because a signer changed) are begun in a minute. What is
+    /// overdue after a long stop waits its turn.
+    #[arg(long, env = "CREDSMITH_ROTATIONS_PER_MINUTE", value_name = "COUNT")]
+    pub rotations_per_minute: Option<u16>,
+
     /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or levels by module, such as
     /// `info,credsmith_operator=debug`.
     #[arg(long, env = "CREDSMITH_LOG", value_name = "FILTER")]
@@ -124,6 +129,7 @@ pub struct Config {
     pub auth_server: Option<String>,
     pub workers: u16,
     pub ready_keys: u16,
+    pub rotations_per_minute: u16,
     pub log: String,
     pub log_format: LogFormat,
 }
@@ -181,6 +187,7 @@ impl Config {
                 .transpose()?,
             workers: parse::workers(settings.workers.expect(DEFAULT))?,
             ready_keys: parse::ready_keys(settings.ready_keys.expect(DEFAULT))?,
+            rotations_per_minute: parse::rotations(settings.rotations_per_minute.expect(DEFAULT))?,
             log: parse::filter(settings.log.expect(DEFAULT))?,
             log_format: settings.log_format.expect(DEFAULT),
         })
@@ -203,6 +210,7 @@ impl Settings {
             auth_server: None,
             workers: Some(32),
             ready_keys: Some(32),
+            rotations_per_minute: Some(60),
             log: Some("info".into()),
             log_format: Some(LogFormat::Json),
         }
@@ -238,6 +246,7 @@ impl Settings {
             auth_server: self.auth_server.or(other.auth_server),
             workers: self.workers.or(other.workers),
             ready_keys: self.ready_keys.or(other.ready_keys),
+            rotations_per_minute: self.rotations_per_minute.or(other.rotations_per_minute),
             log: self.log.or(other.log),
             log_format: self.log_format.or(other.log_format),
         }

@@ -36,7 +36,9 @@ pub fn log_panics() {
 fn filter(directives: &str) -> EnvFilter {
     // The client logs whole answers that it cannot read, Secrets and tokens included. It returns them as errors anyway.
     let quiet = "kube_client::client=off".parse().expect("a directive");
-    EnvFilter::new(directives).add_directive(quiet)
+    // It warns at every try of a watch that is refused; the operator tells that once, with what to do.
+    let once = "kube_runtime::watcher=error".parse().expect("a directive");
+    EnvFilter::new(directives).add_directive(quiet).add_directive(once)
 }
 
 fn describe(info: &PanicHookInfo<'_>) -> String {

@@ -253,6 +253,7 @@ impl Verifier for Tokens {
                 let kubernetes = KubernetesUser {
                     username: format!("system:serviceaccount:ci:{name}"),
                     uid: None,
+                    namespace: None,
                     groups: Vec::new(),
                     extra: Vec::new(),
                 };

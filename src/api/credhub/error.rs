@@ -40,7 +40,7 @@ impl Error {
 
     fn parts(self) -> (StatusCode, Cow<'static, str>) {
         use hub::Error::{
-            Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, Signer, TooLarge, Unavailable,
+            Busy, Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, Signer, TooLarge, Unavailable,
         };
         match self {
             Self::Refused(status, text) => (status, text),
@@ -53,7 +53,7 @@ impl Error {
             Self::Hub(error @ Owned { .. }) => (StatusCode::FORBIDDEN, error.to_string().into()),
             Self::Hub(error @ Conflict) => (StatusCode::CONFLICT, error.to_string().into()),
             Self::Hub(error @ TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
-            Self::Hub(error @ (Unavailable(_) | Fenced(_))) => {
+            Self::Hub(error @ (Unavailable(_) | Busy(_) | Fenced(_))) => {
                 tracing::warn!(%error, "not available");
                 (StatusCode::SERVICE_UNAVAILABLE, format!("{error}: try again in a moment").into())
             }

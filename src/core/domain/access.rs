@@ -24,9 +24,14 @@ impl Actor {
         Self(text.into())
     }
 
+    /// The namespace of a ServiceAccount; `None` for everybody else.
+    pub fn namespace(&self) -> Option<&str> {
+        self.0.strip_prefix("k8s-sa:")?.split_once('/').map(|(namespace, _)| namespace)
+    }
+
     /// Whether this is a ServiceAccount of `namespace`.
     pub fn is_service_account_of(&self, namespace: &str) -> bool {
-        self.0.strip_prefix("k8s-sa:").and_then(|rest| rest.split_once('/')).is_some_and(|(ns, _)| ns == namespace)
+        self.namespace() == Some(namespace)
     }
 
     pub fn as_str(&self) -> &str {

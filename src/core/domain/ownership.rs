@@ -3,10 +3,7 @@
 //! A path defaults to the name of a namespace, and names of namespaces are used again: whoever gets the name must not
 //! get the values (custom resources, section 7).
 
-use super::{
-    access::Actor,
-    ids::{NamespaceUid, ObjectUid},
-};
+use super::ids::{NamespaceUid, ObjectUid};
 
 /// Who has a path, as the store keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,14 +51,14 @@ impl ApiWrites {
 #[derive(Clone, Copy, Debug)]
 pub struct Stored<'a> {
     pub owner: &'a Owner,
-    /// The actor of the newest version; `None` where there is no version, hence nothing to inherit.
-    pub last_writer: Option<&'a Actor>,
+    /// The namespace that whoever wrote last was a ServiceAccount of. The outer `None` where there is no version, hence
+    /// nothing to inherit.
+    pub last_writer: Option<Option<&'a NamespaceUid>>,
 }
 
 /// Who wants the path.
 #[derive(Clone, Copy, Debug)]
 pub struct Claimant<'a> {
-    pub namespace: &'a str,
     pub namespace_uid: &'a NamespaceUid,
     pub object: &'a ObjectUid,
     /// `credsmith.dev/inherits` on the Namespace: an old namespace UID, or `api`.
@@ -110,7 +107,7 @@ pub fn claim(stored: Stored<'_>, claimant: Claimant<'_>, is_live: impl Fn(&Objec
         Some(uid) if claimant.inherits == Some(uid.as_str()) => Claim::Granted,
         Some(uid) => Claim::NeedsApproval(Foreign::Namespace(uid.clone())),
         None if claimant.inherits == Some(INHERITS_API) => Claim::Granted,
-        None if last_writer.is_service_account_of(claimant.namespace) => Claim::Granted,
+        None if last_writer == Some(claimant.namespace_uid) => Claim::Granted,
         None => Claim::NeedsApproval(Foreign::Api),
     }
 }
@@ -125,28 +122,27 @@ mod tests {
     #[test]
     fn versions_are_inherited_by_their_own_namespace_or_with_approval() {
         let (old, new, me) = (NamespaceUid::new("old"), NamespaceUid::new("new"), ObjectUid::new("me"));
-        let (operator, own, stranger) =
-            (Actor::operator(), Actor::service_account("shop", "app"), Actor::service_account("evil", "app"));
         let born = |namespace: Option<&NamespaceUid>| Owner { namespace: namespace.cloned(), object: None };
         let (by_old, by_new, by_api) = (born(Some(&old)), born(Some(&new)), born(None));
         let approved = Claim::Granted;
         let table = [
-            (&by_new, Some(&operator), None, false, Claim::Granted),
-            (&by_new, Some(&operator), None, true, Claim::Granted),
-            (&by_old, Some(&operator), None, false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, Some(&operator), Some("old"), false, approved.clone()),
-            (&by_old, Some(&operator), Some("older"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, Some(&operator), Some("api"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
-            (&by_old, Some(&operator), Some("old"), true, Claim::NeedsApproval(Foreign::Never)),
+            (&by_new, Some(None), None, false, Claim::Granted),
+            (&by_new, Some(None), None, true, Claim::Granted),
+            (&by_old, Some(None), None, false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, Some(None), Some("old"), false, approved.clone()),
+            (&by_old, Some(None), Some("older"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, Some(None), Some("api"), false, Claim::NeedsApproval(Foreign::Namespace(old.clone()))),
+            (&by_old, Some(None), Some("old"), true, Claim::NeedsApproval(Foreign::Never)),
             (&by_old, None, None, false, Claim::Granted),
-            (&by_api, Some(&own), None, false, Claim::Granted),
-            (&by_api, Some(&own), None, true, Claim::NeedsApproval(Foreign::Never)),
-            (&by_api, Some(&stranger), None, false, Claim::NeedsApproval(Foreign::Api)),
-            (&by_api, Some(&stranger), Some("api"), false, approved),
+            (&by_api, Some(Some(&new)), None, false, Claim::Granted),
+            (&by_api, Some(Some(&new)), None, true, Claim::NeedsApproval(Foreign::Never)),
+            (&by_api, Some(Some(&old)), None, false, Claim::NeedsApproval(Foreign::Api)),
+            (&by_api, Some(None), None, false, Claim::NeedsApproval(Foreign::Api)),
+            (&by_api, Some(None), Some("api"), false, approved),
             (&by_api, None, None, true, Claim::Granted),
         ];
         for (owner, last_writer, inherits, never_adopt, expected) in table {
-            let claimant = Claimant { namespace: "shop", namespace_uid: &new, object: &me, inherits, never_adopt };
+            let claimant = Claimant { namespace_uid: &new, object: &me, inherits, never_adopt };
             let stored = Stored { owner, last_writer };
             assert_eq!(claim(stored, claimant, |_| true), expected, "{owner:?} {last_writer:?} {inherits:?}");
         }
@@ -158,10 +154,8 @@ mod tests {
         let other =
             OwnerObject { uid: ObjectUid::new("other"), name: "shop/first".into(), api_writes: ApiWrites::Allow };
         let owner = Owner { namespace: Some(uid.clone()), object: Some(other) };
-        let operator = Actor::operator();
-        let stored = Stored { owner: &owner, last_writer: Some(&operator) };
-        let claimant =
-            |object| Claimant { namespace: "shop", namespace_uid: &uid, object, inherits: None, never_adopt: false };
+        let stored = Stored { owner: &owner, last_writer: Some(None) };
+        let claimant = |object| Claimant { namespace_uid: &uid, object, inherits: None, never_adopt: false };
         let (me, other) = (ObjectUid::new("me"), ObjectUid::new("other"));
         assert_eq!(claim(stored, claimant(&me), |_| true), Claim::OwnedBy("shop/first".into()));
         assert_eq!(claim(stored, claimant(&me), |_| false), Claim::Granted);

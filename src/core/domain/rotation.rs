@@ -118,6 +118,12 @@ impl Rotation {
     }
 }
 
+/// From when on it is said that a certificate expires soon: a tenth of its lifetime before its end, thirty days at most.
+pub fn warned_from((from, until): (Timestamp, Timestamp)) -> Timestamp {
+    let tenth = Percent(10).of(until.duration_since(from)).min(SignedDuration::from_hours(30 * 24));
+    until.checked_sub(tenth).unwrap_or(until)
+}
+
 /// A number from 0 to 1 that belongs to the path.
 fn drawn(path: &str) -> f64 {
     let hash = digest::digest(&digest::SHA256, format!("jitter {path}").as_bytes());
@@ -196,6 +202,13 @@ mod tests {
         let with_limit = |hours_left| Made { limit: Some(from + hours(hours_left)), ..made };
         assert_eq!(rotation.due("/a", with_limit(24)), ByTime::WithItsSigner);
         assert_eq!(rotation.due("/a", with_limit(25)), ByTime::At(from + hours(12)));
+    }
+
+    #[test]
+    fn the_end_is_announced_a_tenth_of_the_lifetime_before_and_thirty_days_at_most() {
+        let from = at("2026-01-01T00:00:00Z");
+        assert_eq!(warned_from((from, from + hours(100))), from + hours(90));
+        assert_eq!(warned_from((from, from + hours(87_600))), from + hours(87_600 - 720));
     }
 
     #[test]

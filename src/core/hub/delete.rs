@@ -3,7 +3,7 @@
 use super::{Caller, Error, Hub};
 use crate::{
     domain::{CredentialName, ObjectUid, Operation},
-    store::Delete,
+    store::{CredentialRow, Delete},
 };
 
 impl Hub {
@@ -20,21 +20,21 @@ impl Hub {
         if row.newest.is_none() {
             return Err(Error::NotFound);
         }
-        self.tombstone(caller, name, None).await?.then_some(()).ok_or(Error::NotFound)
+        self.tombstone(caller, name, None).await?.map(drop).ok_or(Error::NotFound)
     }
 
     /// Tombstones the credential of an object that goes with `deletionPolicy: Delete`. Nothing where the path has passed
-    /// to another object.
+    /// to another object. Tells whether there were versions that went along.
     pub async fn delete_with_object(
         &self,
         caller: &Caller,
         name: &CredentialName,
         object: &ObjectUid,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         self.require(caller, Operation::Delete, name).await?;
         match self.tombstone(caller, name, Some(object.clone())).await {
-            Err(Error::Conflict) => Ok(()),
-            other => other.map(|_| ()),
+            Err(Error::Conflict) => Ok(false),
+            other => Ok(other?.is_some_and(|gone| gone.newest.is_some())),
         }
     }
 
@@ -51,9 +51,9 @@ impl Hub {
         caller: &Caller,
         name: &CredentialName,
         holder: Option<ObjectUid>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<CredentialRow>, Error> {
         let audit = caller.audit("delete", name.as_str(), "tombstone");
         let delete = Delete { name: name.clone(), holder, epoch: caller.epoch(), stamp: caller.stamp(), audit };
-        Ok(self.store.delete(delete).await?.is_some())
+        Ok(self.store.delete(delete).await?)
     }
 }

@@ -172,13 +172,13 @@ impl Hub {
         wanted: &Wanted,
         around: &dyn Surroundings,
     ) -> Result<Result<(CredentialRow, bool), Ensured>, Error> {
-        let Who::Operator { namespace, epoch } = &caller.who else { return Err(Error::Denied) };
+        let Who::Operator { epoch, .. } = &caller.who else { return Err(Error::Denied) };
         let row = self.store.credential(&wanted.name).await?;
         let nobody = Owner::default();
         let owner = row.as_ref().map_or(&nobody, |row| &row.owner);
-        let last_writer = row.as_ref().and_then(|row| row.newest.as_ref()).map(|newest| &newest.stamp.actor);
+        let newest = row.as_ref().and_then(|row| row.newest.as_ref());
+        let last_writer = newest.map(|newest| newest.namespace.as_ref());
         let claimant = Claimant {
-            namespace,
             namespace_uid: &wanted.namespace_uid,
             object: &wanted.object_uid,
             inherits: wanted.inherits.as_deref(),

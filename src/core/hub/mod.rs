@@ -31,7 +31,7 @@ pub use set::Given;
 
 use crate::{
     auth::{Identity, Reviewer},
-    domain::{Actor, CredentialType, Epoch, Stamp, Value, VersionId, name, parameters},
+    domain::{Actor, CredentialName, CredentialType, Epoch, NamespaceUid, Stamp, Value, VersionId, name, parameters},
     keyring::{self, Keyring},
     material::{self, Material},
     metrics::Metrics,
@@ -91,6 +91,13 @@ impl Caller {
             Who::Client(_) => None,
             Who::Operator { epoch, .. } => Some(epoch),
         }
+    }
+
+    /// The namespace that a ServiceAccount is of, where the name lies within it.
+    fn namespace_of(&self, name: &CredentialName) -> Option<NamespaceUid> {
+        let Who::Client(identity) = &self.who else { return None };
+        let uid = identity.kubernetes.as_ref()?.namespace.clone()?;
+        identity.actor.is_service_account_of(name.namespace()).then_some(uid)
     }
 
     fn stamp(&self) -> Stamp {
@@ -164,6 +171,9 @@ pub enum Error {
     /// Try again later.
     #[error("{0}")]
     Unavailable(String),
+    /// Try again in a moment: others wait for keys already.
+    #[error("{0}")]
+    Busy(String),
     /// A stored value does not open.
     #[error("a stored value cannot be opened: {0}")]
     Damaged(String),
@@ -189,7 +199,7 @@ impl From<material::given::Refused> for Error {
 
 impl From<material::Busy> for Error {
     fn from(busy: material::Busy) -> Self {
-        Self::Unavailable(busy.to_string())
+        Self::Busy(busy.to_string())
     }
 }
 

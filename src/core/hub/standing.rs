@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::{Error, Hub, Version, Wanted, WantedOrigin};
+use super::{Caller, Error, Hub, Version, Wanted, WantedOrigin};
 use crate::{
     domain::{
-        CredentialName, Parameters, VersionId,
+        CredentialName, Operation, Parameters, VersionId,
         rotation::{ByTime, Made},
         schedule::{Answer, Current, Kept, Turn},
     },
@@ -58,6 +58,18 @@ impl Hub {
             has_leaves,
             version: self.open(row)?,
         }))
+    }
+
+    /// Names of what a credential signed, as long as it is in use: `limit` at most.
+    pub async fn leaves(
+        &self,
+        caller: &Caller,
+        name: &CredentialName,
+        limit: u32,
+    ) -> Result<Vec<CredentialName>, Error> {
+        self.require(caller, Operation::Read, name).await?;
+        let Some(row) = self.store.active(name).await?.filter(|row| row.facts.is_ca) else { return Ok(Vec::new()) };
+        Ok(self.store.signed_by(row.credential, caller.at, limit).await?)
     }
 
     /// What the next look will say of a version that was just made: the same, or the status would be written once more

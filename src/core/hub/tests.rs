@@ -99,6 +99,7 @@ fn alice() -> Caller {
     let kubernetes = Some(KubernetesUser {
         username: "system:serviceaccount:ci:alice".into(),
         uid: None,
+        namespace: Some(NamespaceUid::new("ci")),
         groups: Vec::new(),
         extra: Vec::new(),
     });

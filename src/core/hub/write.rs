@@ -101,6 +101,7 @@ impl Hub {
             facts: draft.facts.clone(),
             mode: draft.mode,
             holder: None,
+            namespace: caller.namespace_of(draft.name),
             request: draft.request.clone(),
             epoch: caller.epoch(),
             stamp: caller.stamp(),

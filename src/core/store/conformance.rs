@@ -67,6 +67,7 @@ macro_rules! conformance {
             a_claim_of_another_type_is_refused_where_there_are_versions
             a_claim_with_an_id_that_is_taken_is_a_conflict_that_names_none
             a_write_keeps_the_owner
+            the_credential_knows_the_namespace_of_whoever_wrote_last
             a_write_is_refused_where_another_object_has_the_name_than_the_writer_saw
             a_release_forgets_the_object_and_keeps_the_namespace
             a_release_of_an_object_that_has_nothing_changes_nothing
@@ -134,6 +135,7 @@ pub fn put(path: &str) -> PutVersion {
         facts: Facts::default(),
         mode: WriteMode::Overwrite,
         holder: None,
+        namespace: None,
         request: None,
         epoch: None,
         stamp: stamp(0),

@@ -279,7 +279,7 @@ impl State {
             parameters: put.parameters,
             facts: put.facts,
         };
-        let newest = Some(Newest { id: version.id, number, stamp });
+        let newest = Some(Newest { id: version.id, number, stamp, namespace: put.namespace });
         let row = CredentialRow { newest, kind: put.kind, versions: row.versions + 1, ..row };
         self.live.insert(row.name.folded().to_owned(), row);
         self.versions.entry(version.credential).or_default().push(version.clone());

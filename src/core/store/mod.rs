@@ -26,7 +26,8 @@ pub use rows::*;
 
 use crate::{
     domain::{
-        CredentialId, CredentialName, CredentialType, Epoch, JsonText, ObjectUid, Reason, RequestId, Stamp, VersionId,
+        CredentialId, CredentialName, CredentialType, Epoch, JsonText, NamespaceUid, ObjectUid, Reason, RequestId,
+        Stamp, VersionId,
         ids::DataKeyId,
         name::Pattern,
         ownership::{Owner, OwnerObject},
@@ -128,6 +129,9 @@ pub struct PutVersion {
     /// The `Credential` that has the name, as the writer saw it when it decided whether it may write; `None` where none had
     /// it.
     pub holder: Option<OwnerObject>,
+    /// The namespace that the writer is a ServiceAccount of, where the name lies within it. A name alone may be given to
+    /// another namespace later.
+    pub namespace: Option<NamespaceUid>,
     /// Unique in the store for ever.
     pub request: Option<RequestId>,
     /// Given by whoever reconciles; checked against the newest.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     domain::{
-        CredentialId, CredentialName, CredentialType, JsonText, Reason, RequestId, Stamp, VersionId, ids::DataKeyId,
-        ownership::Owner,
+        CredentialId, CredentialName, CredentialType, JsonText, NamespaceUid, Reason, RequestId, Stamp, VersionId,
+        ids::DataKeyId, ownership::Owner,
     },
     keyring::Sealed,
 };
@@ -30,6 +30,8 @@ pub struct Newest {
     pub id: VersionId,
     pub number: i64,
     pub stamp: Stamp,
+    /// The UID of the namespace that its writer was a ServiceAccount of, where the name lies within it.
+    pub namespace: Option<NamespaceUid>,
 }
 
 /// A version.

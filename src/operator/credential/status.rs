@@ -62,6 +62,9 @@ pub struct VersionStatus {
     /// A keyed hash of what is projected; equal for equal content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// Whether it was there when the object took the path over from another namespace or from the API.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
 }
 
 /// The version before, while it is still handed out.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use credsmith_core::{
-    domain::{CredentialType, SecretText, Value, VersionId, json},
+    domain::{CredentialType, SecretText, VersionId, json},
     keyring::Keyring,
 };
 use k8s_openapi::{
@@ -56,15 +56,22 @@ pub struct Belongs<'a> {
     pub owner: Option<OwnerReference>,
 }
 
-/// Builds the Secret. An error names the key that cannot be one.
+/// Builds the Secret of a version's parts. An error names the key that cannot be one, or is not there.
 pub fn desired_secret(
     plan: &TargetPlan,
     belongs: &Belongs<'_>,
     version: VersionId,
-    value: &Value,
+    parts: Vec<(&'static str, SecretText)>,
     keyring: &Keyring,
 ) -> Result<Desired, String> {
-    let data = plan.data(value)?;
+    let data = plan.data(parts)?;
+    if let Some(missing) = needs(&plan.secret_type, &data.keys().cloned().collect()) {
+        return Err(format!(
+            "Secret {} of type {} needs the key {missing}, which this version does not have: set it, or choose \
+             spec.target.type Opaque",
+            plan.name, plan.secret_type
+        ));
+    }
     let labels = ours([("app.kubernetes.io/managed-by", "credsmith"), (MANAGED, "true"), (OWNER_UID, belongs.uid)]);
     let labels: BTreeMap<_, _> = plan.labels.clone().into_iter().chain(labels).collect();
     let version_text = version.to_string();
@@ -117,8 +124,7 @@ impl TargetPlan {
         }
     }
 
-    fn data(&self, value: &Value) -> Result<BTreeMap<String, SecretText>, String> {
-        let mut parts = value.parts();
+    fn data(&self, mut parts: Vec<(&'static str, SecretText)>) -> Result<BTreeMap<String, SecretText>, String> {
         match &self.keys {
             Keys::All => Ok(parts.into_iter().map(|(part, text)| (part.to_owned(), text)).collect()),
             Keys::Mapped(keys) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use credsmith_core::{
-    domain::ObjectUid,
+    domain::{CredentialName, ObjectUid},
     hub::{self, Caller},
 };
 use jiff::SignedDuration;
@@ -24,6 +24,7 @@ use crate::{
         Credential,
         parse::{Plan, path_of},
     },
+    pace::Pace,
 };
 
 /// Tombstones the credential, then lets the object go. Removal never waits longer than ten minutes for the store.
@@ -37,8 +38,14 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
     let uid = ObjectUid::new(object.uid().unwrap_or_default());
     let mut outcome = Outcome::silent();
     if let Some(path) = path_of(object) {
+        let leaves = context.hub.leaves(&caller, &path, MOST_NAMED + 1).await.unwrap_or_default();
+        if !leaves.is_empty() && !is_going(&namespace, context).await? {
+            return Ok(has_dependents(&path, &leaves));
+        }
         match context.hub.delete_with_object(&caller, &path, &uid).await {
-            Ok(()) => {
+            // Nothing was ever stored there, or another object has the path.
+            Ok(false) => {}
+            Ok(true) => {
                 let note = format!("{path} is deleted; its versions stay for the time of retention");
                 outcome.events.push(event(EventType::Normal, "SoftDeleted", note));
             }
@@ -53,11 +60,31 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
         }
     }
     set_finalizers(object, &of_others(object), context).await?;
+    if is_going(&namespace, context).await? {
+        return Ok(Outcome::silent());
+    }
     for event in std::mem::take(&mut outcome.events) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
         let _ = context.recorder.publish(&event, &reference).await; // the object is gone either way
     }
     Ok(outcome)
+}
+
+/// Whether the namespace is going: it takes along what is in it, dependents or not.
+async fn is_going(namespace: &str, context: &Context) -> Result<bool, Error> {
+    Ok(context.namespaces.get(&context.client, namespace).await?.is_none_or(|seen| seen.terminating))
+}
+
+/// An authority does not go while what it signed is in use.
+fn has_dependents(path: &CredentialName, leaves: &[CredentialName]) -> Outcome {
+    let named: Vec<_> = leaves.iter().take(MOST_NAMED as usize).map(ToString::to_string).collect();
+    let more = if leaves.len() > named.len() { " and others" } else { "" };
+    let message = format!(
+        "{path} signed {}{more}, which are in use: delete them first, let another credential sign them, or set \
+         spec.deletionPolicy to Retain",
+        named.join(", ")
+    );
+    Outcome::waiting("HasDependents", message).later(Pace::Failure)
 }
 
 /// Adds or removes our finalizer, where the policy asks for it. Tells whether it did.
@@ -91,8 +118,9 @@ async fn set_finalizers(object: &Arc<Credential>, finalizers: &[String], context
     match result {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        // Somebody was faster: their change wakes the object again.
-        Err(kube::Error::Api(status)) if status.code == 409 => Err(hub::Error::Conflict.into()),
+        // Somebody was faster, and the watch brings their change. Where it is one that wakes nobody, such as a status of
+        // our own, the next try has it.
+        Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Race),
         Err(error) => Err(error.into()),
     }
 }
@@ -104,4 +132,6 @@ fn is_overdue(object: &Credential, now: jiff::Timestamp) -> bool {
 
 /// Only where the store must be told.
 const FINALIZER: &str = "credsmith.dev/store";
+/// Names in a message.
+const MOST_NAMED: u32 = 10;
 const DEADLINE: SignedDuration = SignedDuration::from_mins(10);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use credsmith_core::{
-    domain::{NamespaceUid, ObjectUid, RequestId, ownership::Foreign, schedule::Kept},
-    hub::{self, Caller, Ensured, Given, Version, Wanted, WantedOrigin},
+    domain::{NamespaceUid, ObjectUid, RequestId},
+    hub::{self, Caller, Ensured, Given, Wanted, WantedOrigin},
     store::CredentialRow,
 };
 use kube::ResourceExt;
@@ -33,22 +33,22 @@ pub struct Found {
     /// The revision of the source that the newest version stands for.
     pub source_revision: Option<String>,
     /// The annotation that asked for a rotation, if it stands there.
-    pub request: Option<String>,
+    pub request: Option<Asked>,
 }
 
-/// The answer of the use case, without what only it needs.
+/// A request by annotation: its text, and the name under which the store remembers it.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub text: String,
+    pub id: RequestId,
+}
+
+/// The answer of the use case, or why it was not asked.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a look, and it is taken apart at once")]
 pub enum State {
-    Ready {
-        version: Box<Version>,
-        credential: CredentialRow,
-        made: bool,
-        adopted: bool,
-        kept: Kept,
-    },
-    WaitingForInput,
-    PathOwned(String),
-    NeedsApproval(Foreign),
+    Known(Ensured),
+    /// The path holds a credential of another type.
     OtherKind(String),
     /// A Secret stands where ours should, and its bytes cannot become version 1. Nothing was made.
     TargetInTheWay(String),
@@ -62,46 +62,52 @@ pub async fn ensure(
     caller: &Caller,
     context: &Arc<Context>,
 ) -> Result<Found, Error> {
-    let request = object.annotations().get(ROTATE_AT).cloned();
+    let request = object.annotations().get(ROTATE_AT);
+    let request = request.map(|text| Asked { text: text.clone(), id: request_id(plan.name.folded(), text) });
+    let row = context.hub.store.credential(&plan.name).await.map_err(hub::Error::from)?;
     let refreshed;
-    let namespace = if takes_over(object, plan, context).await? {
+    let namespace = if takes_over(object, row.as_ref()) {
         // A watch that lags behind a namespace that was made again must not hand it the values of the one before.
         refreshed = context.namespaces.refresh(&context.client, &object.namespace().unwrap_or_default()).await?;
         refreshed.as_ref().unwrap_or(namespace)
     } else {
         namespace
     };
-    let asked = Asked { object, plan, namespace, caller, context, request: request.as_deref() };
+    // Should the first version come in between, then the use case sees it.
+    let is_new = row.is_none_or(|row| row.newest.is_none());
+    let look = Look { object, plan, namespace, caller, context, is_new, request: request.as_ref() };
     let (ensured, source_problem, source_revision) = match &plan.origin {
-        Origin::Generate(parameters) => match asked.target_to_adopt().await? {
-            TargetToAdopt::Nothing => (asked.ensure(WantedOrigin::Generate(parameters.clone())).await?, None, None),
+        Origin::Generate(parameters) => match look.target_to_adopt().await? {
+            TargetToAdopt::Nothing => (look.ensure(WantedOrigin::Generate(parameters.clone())).await?, None, None),
             TargetToAdopt::Bytes(given) => {
-                (asked.ensure(WantedOrigin::Adopt(parameters.clone(), Some(given))).await?, None, None)
+                (look.ensure(WantedOrigin::Adopt(parameters.clone(), Some(given))).await?, None, None)
             }
             TargetToAdopt::Unusable(why) => (State::TargetInTheWay(why), None, None),
         },
-        Origin::Input => match asked.target_to_adopt().await? {
-            TargetToAdopt::Nothing => (asked.ensure(WantedOrigin::Input).await?, None, None),
-            TargetToAdopt::Bytes(given) => (asked.ensure(WantedOrigin::Source(Some(given))).await?, None, None),
+        Origin::Input => match look.target_to_adopt().await? {
+            TargetToAdopt::Nothing => (look.ensure(WantedOrigin::Input).await?, None, None),
+            TargetToAdopt::Bytes(given) => (look.ensure(WantedOrigin::Source(Some(given))).await?, None, None),
             TargetToAdopt::Unusable(why) => (State::TargetInTheWay(why), None, None),
         },
-        Origin::Source(source) => asked.follow(source).await?,
+        Origin::Source(source) => look.follow(source).await?,
         Origin::Adopt(parameters, source) => {
             let first = |given| WantedOrigin::Adopt(parameters.clone(), given);
-            asked.import(source, first, || WantedOrigin::Generate(parameters.clone())).await?
+            look.import(source, first, || WantedOrigin::Generate(parameters.clone())).await?
         }
-        Origin::AdoptInput(source) => asked.import(source, WantedOrigin::Source, || WantedOrigin::Input).await?,
+        Origin::AdoptInput(source) => look.import(source, WantedOrigin::Source, || WantedOrigin::Input).await?,
     };
     Ok(Found { ensured, source_problem, source_revision, request })
 }
 
-struct Asked<'a> {
+struct Look<'a> {
     object: &'a Arc<Credential>,
     plan: &'a Plan,
     namespace: &'a namespaces::Seen,
     caller: &'a Caller,
     context: &'a Arc<Context>,
-    request: Option<&'a str>,
+    /// Whether the path has no version.
+    is_new: bool,
+    request: Option<&'a Asked>,
 }
 
 /// Whether the Secret that stands in the place of ours can become version 1.
@@ -114,33 +120,28 @@ enum TargetToAdopt {
 /// State, what the source said, and the revision that was read.
 type Followed = (State, Option<String>, Option<String>);
 
-impl Asked<'_> {
+impl Look<'_> {
     async fn ensure(&self, origin: WantedOrigin) -> Result<State, Error> {
         let object = self.object;
         let wanted = Wanted {
             name: self.plan.name.clone(),
             kind: self.plan.kind,
             origin,
-            request: self.request.map(|value| request_id(self.plan.name.folded(), value)),
+            request: self.request.map(|asked| asked.id.clone()),
             api_writes: self.plan.api_writes,
             object: format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any()),
             object_uid: ObjectUid::new(object.uid().unwrap_or_default()),
             namespace_uid: NamespaceUid::new(self.namespace.uid.clone()),
             inherits: self.namespace.inherits.clone(),
             never_adopt: self.plan.never_adopt,
+            rotation: self.plan.rotation,
         };
-        let index = &self.context.index;
-        let result = self.context.hub.ensure(self.caller, wanted, |uid| index.is_live(uid.as_str())).await;
-        Ok(match result {
-            Ok(Ensured::Ready { version, credential, made, adopted, kept }) => {
-                State::Ready { version, credential, made, adopted, kept }
-            }
-            Ok(Ensured::WaitingForInput(_)) => State::WaitingForInput,
-            Ok(Ensured::PathOwned(other)) => State::PathOwned(other),
-            Ok(Ensured::NeedsApproval(foreign)) => State::NeedsApproval(foreign),
-            Err(error @ hub::Error::OtherKind(_)) => State::OtherKind(error.to_string()),
-            Err(error) => return Err(error.into()),
-        })
+        let result = self.context.hub.ensure(self.caller, wanted, self.context.as_ref()).await;
+        match result {
+            Ok(ensured) => Ok(State::Known(ensured)),
+            Err(error @ hub::Error::OtherKind(_)) => Ok(State::OtherKind(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// A source that is followed: read where its revision is news, or where there is no version yet.
@@ -157,7 +158,7 @@ impl Asked<'_> {
         }
         if known.as_ref() == Some(&source.mark(&seen.revision)) {
             let state = self.ensure(WantedOrigin::Source(None)).await?;
-            if !matches!(state, State::WaitingForInput) {
+            if !matches!(state, State::Known(Ensured::WaitingForInput(_))) {
                 return Ok((state, None, known));
             }
         }
@@ -185,7 +186,7 @@ impl Asked<'_> {
         while_new: impl Fn(Option<Given>) -> WantedOrigin,
         afterwards: impl Fn() -> WantedOrigin,
     ) -> Result<Followed, Error> {
-        if !self.is_new().await? {
+        if !self.is_new {
             return Ok((self.ensure(afterwards()).await?, None, None));
         }
         // Watched only while it is missing: it wakes the object when it comes.
@@ -216,7 +217,7 @@ impl Asked<'_> {
         let Some(target) = &self.plan.target else { return Ok(TargetToAdopt::Nothing) };
         let namespace = self.name_of_namespace();
         let is_ours = self.context.secrets.get(&namespace, &target.name).is_some();
-        if target.on_conflict != OnConflict::Adopt || is_ours || !self.is_new().await? {
+        if target.on_conflict != OnConflict::Adopt || is_ours || !self.is_new {
             return Ok(TargetToAdopt::Nothing);
         }
         // Watched, so that a consent given later wakes the object.
@@ -239,11 +240,6 @@ impl Asked<'_> {
         }
     }
 
-    async fn is_new(&self) -> Result<bool, Error> {
-        let row = self.context.hub.store.credential(&self.plan.name).await.map_err(hub::Error::from)?;
-        Ok(row.is_none_or(|row| row.newest.is_none()))
-    }
-
     fn name_of_namespace(&self) -> String {
         self.object.namespace().unwrap_or_default()
     }
@@ -262,10 +258,11 @@ fn unusable(source: &Source, error: Error) -> Result<String, Error> {
 }
 
 /// Whether there are versions at the path that the object does not have yet.
-async fn takes_over(object: &Credential, plan: &Plan, context: &Context) -> Result<bool, Error> {
-    let row = context.hub.store.credential(&plan.name).await.map_err(hub::Error::from)?;
+fn takes_over(object: &Credential, row: Option<&CredentialRow>) -> bool {
     let uid = object.uid().unwrap_or_default();
-    Ok(row.is_some_and(|row| row.newest.is_some() && row.owner.object.is_none_or(|owner| owner.uid.as_str() != uid)))
+    row.is_some_and(|row| {
+        row.newest.is_some() && row.owner.object.as_ref().is_none_or(|owner| owner.uid.as_str() != uid)
+    })
 }
 
 /// A request by annotation: the same text on the same path is the same request, for ever.

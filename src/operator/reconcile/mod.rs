@@ -1,9 +1,14 @@
 //! One look at one object: observe → ensure → project → tell.
 
+mod before;
 mod cleanup;
 mod ensure;
 mod outcome;
 mod project;
+#[cfg(test)]
+mod tests;
+mod validity;
+mod version;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +22,9 @@ use kube_runtime::controller::Action;
 use crate::{
     context::Context,
     credential::{Credential, parse},
-    index::Guarded,
+    index::{Guarded, Key},
+    pace::Pace,
+    secret::failure::is_of_ending_namespace,
     status,
 };
 use outcome::Outcome;
@@ -29,51 +36,59 @@ pub enum Error {
     Kube(#[from] kube::Error),
     #[error(transparent)]
     Hub(#[from] hub::Error),
-    #[error(transparent)]
-    Secret(#[from] crate::secret::write::Error),
+    #[error("somebody else was faster")]
+    Race,
     #[error("the API server did not answer in {} s", PATIENCE.as_secs())]
     Slow,
 }
 
 /// Looks at an object and brings everything to what it says.
 pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Error> {
-    let object = match &object.0 {
-        Ok(object) => {
-            let mut object = object.clone();
-            context.told.complete(&mut object);
-            Arc::new(object)
-        }
-        Err(invalid) => {
-            // Only an object from before this schema gets here; it has no spec that could be met or blamed by field.
-            tracing::warn!(object = invalid.metadata.name.as_deref(), error = %invalid.error, "an object cannot be read");
-            return Ok(Action::await_change());
-        }
-    };
-    let uid = object.uid().unwrap_or_default();
-    let result = tokio::time::timeout(PATIENCE, look(&object, &context)).await.unwrap_or(Err(Error::Slow));
-    let label = match &result {
-        Ok(outcome) => outcome.reason,
-        Err(_) => "Error",
-    };
+    // What cannot be read has no spec that could be met; somebody else tells of it.
+    let Ok(object) = &object.0 else { return Ok(Action::await_change()) };
+    let mut object = object.clone();
+    context.told.complete(&mut object);
+    let object = Arc::new(object);
+    let result = tokio::time::timeout(PATIENCE, attempt(&object, &context)).await.unwrap_or(Err(Error::Slow));
+    let label = result.as_ref().map_or("Error", |(reason, _)| reason);
     context.hub.metrics.reconciles.with_label_values(&[label]).inc();
-    let outcome = match result {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            // The object says why before it is tried again; where even that fails, the next try tells.
-            if let Some(outcome) = Outcome::of_error(&object, &error) {
-                tell(&object, &context, outcome).await?;
-            }
-            return Err(error);
-        }
-    };
-    let again = outcome.again;
-    tell(&object, &context, outcome).await?;
-    match again {
+    let key = Key::new(&object.name_any()).within(&object.namespace().unwrap_or_default());
+    match &result {
+        Err(Error::Hub(hub::Error::Unavailable(_))) => context.waiting_for_store.insert(key),
+        Err(_) => {}
+        Ok(_) => context.waiting_for_store.remove(&key),
+    }
+    let uid = object.uid().unwrap_or_default();
+    Ok(match result?.1 {
         Again::OnChange => {
             context.backoffs.forget(&uid);
-            Ok(Action::await_change())
+            Action::await_change()
         }
-        Again::Later => Ok(Action::requeue(context.backoffs.failed(&uid))),
+        Again::After(Pace::Safety) => {
+            context.backoffs.forget(&uid);
+            Action::requeue(Pace::Safety.wait(1, &uid))
+        }
+        Again::After(pace) => Action::requeue(context.backoffs.failed(&uid, pace)),
+    })
+}
+
+/// Looks, and tells what was found: the reason of `Ready`, and when to look again.
+async fn attempt(object: &Arc<Credential>, context: &Arc<Context>) -> Result<(&'static str, Again), Error> {
+    match look(object, context).await {
+        Ok(outcome) => {
+            let found = (outcome.reason, outcome.again);
+            tell(object, context, outcome).await?;
+            Ok(found)
+        }
+        // A namespace that is going takes the object along: nothing is said, and nothing is tried again.
+        Err(Error::Kube(error)) if is_of_ending_namespace(&error) => Ok(("Silent", Again::OnChange)),
+        Err(error) => {
+            // The object says why before it is tried again; where even that fails, the next try tells.
+            if let Some(outcome) = Outcome::of_error(object, &error) {
+                tell(object, context, outcome).await?;
+            }
+            Err(error)
+        }
     }
 }
 
@@ -81,33 +96,30 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     OnChange,
-    /// It depends on something that no watch shows.
-    Later,
+    After(Pace),
 }
 
-/// Waits longer each time. Losing a race is no failure: it is looked at again at once.
+/// Waits longer each time.
 pub fn error_policy(object: Arc<Guarded>, error: &Error, context: Arc<Context>) -> Action {
     use kube::Resource;
     let uid = object.meta().uid.clone().unwrap_or_default();
-    let wait = match error {
-        Error::Hub(hub::Error::Conflict) => Duration::from_millis(50),
+    let pace = match error {
         Error::Hub(hub::Error::Fenced(_)) => return Action::await_change(),
-        error if is_away(error) => AWAY,
-        _ => context.backoffs.failed(&uid),
+        Error::Hub(hub::Error::Conflict | hub::Error::Busy(_)) | Error::Race => Pace::Race,
+        Error::Hub(hub::Error::Unavailable(_)) => Pace::Store,
+        error if is_away(error) => Pace::Away,
+        _ => Pace::Failure,
     };
+    let wait = context.backoffs.failed(&uid, pace);
     tracing::debug!(object = ?object.meta().name, %error, ?wait, "will be tried again");
     Action::requeue(wait)
 }
 
-/// Whether nobody answered who could: that is not the object's fault, so it is no reason to wait longer each time.
+/// Whether nobody answered who could.
 fn is_away(error: &Error) -> bool {
-    if matches!(error, Error::Slow) {
-        return true;
-    }
-    let (Error::Kube(error) | Error::Secret(crate::secret::write::Error::Kube(error))) = error else { return false };
     match error {
-        kube::Error::HyperError(_) | kube::Error::Service(_) => true,
-        kube::Error::Api(status) => matches!(status.code, 429 | 503 | 504),
+        Error::Slow | Error::Kube(kube::Error::HyperError(_) | kube::Error::Service(_)) => true,
+        Error::Kube(kube::Error::Api(status)) => matches!(status.code, 429 | 503 | 504),
         _ => false,
     }
 }
@@ -137,11 +149,16 @@ async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcom
         // The change of the object wakes it again.
         return Ok(Outcome::silent());
     }
-    if let Some(refused) = context.refuse_our_own(&namespace, &plan) {
+    if let Some(refused) = context.refuse_our_own(&namespace, &plan).or_else(|| context.refuse_circle(&plan)) {
         return Ok(Outcome::refused(object, &refused));
     }
     let caller = Caller::operator(&namespace, context.epoch, context.hub.clock.now());
-    let ensured = ensure::ensure(object, &plan, &ns, &caller, context).await?;
+    let ensured = ensure::ensure(object, &plan, &ns, &caller, context);
+    let ensured = match plan.origin.parameters() {
+        // A key may take longer than a look may, where many are made: the object says so and is looked at again.
+        Some(_) => tokio::time::timeout(KEY_PATIENCE, ensured).await.unwrap_or_else(|_| Err(busy()))?,
+        None => ensured.await?,
+    };
     if !context.index.is_live(&object.uid().unwrap_or_default()) {
         // Deleted while it was looked at: what was claimed for it just now is let go again.
         context.release(ObjectUid::new(object.uid().unwrap_or_default()));
@@ -151,9 +168,10 @@ async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcom
     // After the main job, which it must not hold up.
     match context.authority.publish(&context.client, &namespace).await {
         Ok(()) => Ok(outcome),
+        Err(error) if is_of_ending_namespace(&error) => Ok(Outcome::silent()),
         Err(error) => {
             tracing::warn!(%error, %namespace, "the front's certificate authority cannot be published; it is tried again");
-            Ok(outcome.later())
+            Ok(outcome.later(Pace::Failure))
         }
     }
 }
@@ -168,11 +186,16 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     }
     let now = context.hub.clock.now();
     let status = outcome.status(object, now);
-    status::write(&context.client, &context.told, &context.hub.metrics, object, &status).await.or_else(gone)?;
     for event in outcome.events {
+        context.untold.add(&uid, event);
+    }
+    status::write(&context.client, &context.told, object, &status).await.or_else(gone)?;
+    for event in context.untold.take(&uid) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
-        if let Err(error) = context.recorder.publish(&event, &reference).await {
-            tracing::debug!(%error, "an event is lost");
+        match context.recorder.publish(&event, &reference).await {
+            Err(error) if is_of_ending_namespace(&error) => return Ok(()),
+            Err(error) => tracing::debug!(%error, "an event is lost"),
+            Ok(()) => {}
         }
     }
     Ok(())
@@ -182,6 +205,7 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
 fn gone(error: kube::Error) -> Result<bool, kube::Error> {
     match &error {
         kube::Error::Api(status) if status.code == 404 || status.code == 409 => Ok(false),
+        _ if is_of_ending_namespace(&error) => Ok(false),
         _ => Err(error),
     }
 }
@@ -190,10 +214,14 @@ fn is_paused(object: &Credential) -> bool {
     object.annotations().get(PAUSED).is_some_and(|value| value == "true")
 }
 
-/// How long one look may take: a request that hangs must not keep the others waiting for ever.
+fn busy() -> Error {
+    hub::Error::Busy("its key is being made, behind those of others".into()).into()
+}
+
+/// How long one look waits for a key.
+const KEY_PATIENCE: Duration = Duration::from_secs(40);
+/// How long one look may take, with what it tells: a request that hangs must not keep the others waiting for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Between tries while the API server is away.
-const AWAY: Duration = Duration::from_secs(2);
 /// Annotation: nothing is done until it is gone.
 pub const PAUSED: &str = "credsmith.dev/paused";
 /// Annotation: a new value, once for each text.

@@ -1,28 +1,24 @@
 //! What one look found, and the status that says so.
 
-use std::collections::BTreeMap;
-
-use aws_lc_rs::digest;
-use credsmith_core::{
-    domain::{
-        Reason,
-        schedule::{Answer, Kept},
-    },
-    hub,
-};
+use credsmith_core::hub;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use kube_runtime::events::{Event, EventType};
 
-use super::{Again, Error, RECONCILE_AT};
+use super::{
+    Again, Error, RECONCILE_AT,
+    before::{Before, alike},
+    version::Facts,
+};
 use crate::{
     credential::{
         Credential, CredentialStatus,
-        parse::{Origin, Plan, Refusal, path_of},
-        status::{RotationStatus, TargetFailure, TargetsStatus, VersionStatus},
+        parse::{Refusal, path_of},
+        status::{RotationStatus, TargetFailure, TargetsStatus},
     },
-    secret::write,
+    pace::Pace,
+    secret::failure::{Cause, Failure},
     status::Conditions,
 };
 
@@ -41,8 +37,13 @@ pub struct Outcome {
     generated: Option<Said>,
     projected: Option<Said>,
     rotation: Option<Said>,
+    expiring: Option<Said>,
     facts: Option<Facts>,
     target: Option<TargetsStatus>,
+    /// The version that the Secret still holds, where that is another than the newest.
+    holds: Option<i64>,
+    /// Nothing is done, so nothing is met.
+    paused: bool,
 }
 
 /// A condition to be.
@@ -53,16 +54,14 @@ pub struct Said {
     pub message: String,
 }
 
-/// What is known of the version that is handed out.
-#[derive(Debug)]
-pub struct Facts {
-    pub credential_id: String,
-    pub versions: i64,
-    pub version: VersionStatus,
-    pub parameters_hash: Option<String>,
-    pub effective: BTreeMap<String, String>,
-    pub request: Option<String>,
-    pub source_revision: Option<String>,
+impl Said {
+    /// With that message, where it has none.
+    pub fn with_message(self, message: Option<String>) -> Self {
+        match message {
+            Some(message) if self.message.is_empty() => Self { message, ..self },
+            _ => self,
+        }
+    }
 }
 
 impl Outcome {
@@ -78,8 +77,11 @@ impl Outcome {
             generated: None,
             projected: None,
             rotation: None,
+            expiring: None,
             facts: None,
             target: None,
+            holds: None,
+            paused: false,
         }
     }
 
@@ -107,7 +109,8 @@ impl Outcome {
     pub fn paused(object: &Credential) -> Self {
         let status = object.status.as_ref();
         let serving = status.is_some_and(|status| status.current_version.is_some());
-        Self::new(serving, "Paused", format!("nothing is done until the annotation {} is gone", super::PAUSED))
+        let message = format!("nothing is done until the annotation {} is gone", super::PAUSED);
+        Self { paused: true, ..Self::new(serving, "Paused", message) }
     }
 
     /// The manifest cannot be met.
@@ -140,25 +143,60 @@ impl Outcome {
                     "{why}: restore the store from a backup, or delete this object and then the credential over the API"
                 ),
             )),
+            Error::Hub(error @ hub::Error::Busy(_)) => Some(Self::waiting("Generating", error.to_string())),
             Error::Hub(hub::Error::Invalid(why)) => Some(Self::waiting("WaitingForInput", why.clone())),
             Error::Hub(error @ hub::Error::TooLarge) => Some(Self::waiting("WaitingForInput", error.to_string())),
-            Error::Secret(write::Error::Kube(kube::Error::Api(status))) | Error::Kube(kube::Error::Api(status))
-                if status.code == 403 =>
-            {
-                Some(Self::waiting(
-                    "TargetFailed",
-                    format!(
-                        "the API server refuses it: {}; give the operator's ServiceAccount that right",
-                        status.message
-                    ),
-                ))
+            Error::Kube(kube::Error::Api(status)) if status.code == 403 => {
+                let next = Cause::of(status).next_step();
+                Some(Self::waiting("TargetFailed", format!("the API server refuses it: {}; {next}", status.message)))
             }
             _ => None,
         }
     }
 
-    pub fn later(self) -> Self {
-        Self { again: Again::Later, ..self }
+    /// The API server did not take the Secret `target`, or one before it stays.
+    pub fn failed(object: &Credential, target: Option<&str>, failure: Failure) -> Self {
+        let Failure { name, cause, why } = failure;
+        let before = Before::of(object);
+        // A port or a time in the text is no news: nothing is written while the cause is the same.
+        let why = match before.projected() {
+            Some(said)
+                if cause.is_passing() && before.failure() == Some(cause.word()) && alike(&said.message, &why) =>
+            {
+                said.message.clone()
+            }
+            _ => why,
+        };
+        let outcome = if cause.is_terminal() {
+            Self::stalled("TargetFailed", why.clone())
+        } else {
+            Self::waiting("TargetFailed", why.clone()).later(cause.pace())
+        };
+        let event = event(EventType::Warning, "ProjectionFailed", why.clone());
+        let outcome = outcome.with_projected(Said { status: false, reason: cause.reason(), message: why });
+        outcome.with_target(target.unwrap_or(&name), Some(cause.word())).with_event_on_failure(
+            before,
+            cause.word(),
+            event,
+        )
+    }
+
+    /// The Secret `name` is somebody else's.
+    pub fn conflict(object: &Credential, name: &str, why: String) -> Self {
+        let event = event(EventType::Warning, CONFLICT, why.clone());
+        let said = Said { status: false, reason: CONFLICT, message: why.clone() };
+        let outcome = Self::waiting("TargetFailed", why).with_projected(said).with_target(name, Some(CONFLICT));
+        outcome.with_event_on_failure(Before::of(object), CONFLICT, event)
+    }
+
+    /// To be looked at again without being woken.
+    pub fn later(self, pace: Pace) -> Self {
+        Self { again: Again::After(pace), ..self }
+    }
+
+    /// The version that the Secret holds meanwhile.
+    pub fn with_held_version(self, number: Option<i64>) -> Self {
+        Self { holds: number, ..self }
     }
 
     pub fn with_facts(self, facts: Facts) -> Self {
@@ -175,6 +213,15 @@ impl Outcome {
 
     pub fn with_rotation(self, said: Said) -> Self {
         Self { rotation: Some(said), ..self }
+    }
+
+    pub fn with_expiring(self, said: Said) -> Self {
+        Self { expiring: Some(said), ..self }
+    }
+
+    /// What is handed out is valid no longer. Whatever else stands in the way is said first.
+    pub fn expired(self, message: String) -> Self {
+        if self.ready { Self { ready: false, reason: EXPIRED, message, ..self } } else { self }
     }
 
     /// The Secret, and why it is not as it should be, if so.
@@ -202,13 +249,22 @@ impl Outcome {
         if before.is_some_and(|ready| ready.reason == self.reason) { self } else { self.with_event(event) }
     }
 
+    /// Adds an event where something else stood in the way of the Secret before, or nothing.
+    fn with_event_on_failure(self, before: Before<'_>, word: &str, event: Event) -> Self {
+        if before.failure() == Some(word) { self } else { self.with_event(event) }
+    }
+
     /// The whole status. What this look did not find out stays as it stands.
     pub fn status(&self, object: &Credential, now: Timestamp) -> CredentialStatus {
         let before = object.status.clone().unwrap_or_default();
+        let last_request = before.rotation.as_ref().and_then(|rotation| rotation.last_request.clone());
         let mut status = CredentialStatus {
             observed_generation: object.metadata.generation,
             path: path_of(object).map(|path| path.to_string()).or_else(|| before.path.clone()),
-            last_reconcile_request: object.annotations().get(RECONCILE_AT).cloned(),
+            last_reconcile_request: match self.paused {
+                true => before.last_reconcile_request.clone(),
+                false => object.annotations().get(RECONCILE_AT).cloned(),
+            },
             ..before
         };
         if let Some(facts) = &self.facts {
@@ -219,10 +275,11 @@ impl Outcome {
             status.effective = Some(facts.effective.clone()).filter(|effective| !effective.is_empty());
             status.rotation = Some(RotationStatus {
                 last_time: facts.version.created_at.clone(),
-                next_time: Some("manual".into()),
+                next_time: Some(facts.next_time.clone()),
                 next_window: None,
-                last_request: facts.request.clone(),
+                last_request: facts.met.clone().or(last_request),
             });
+            status.certificate = facts.certificate.clone();
             status.source_revision = facts.source_revision.clone();
             status.targets = self.target.clone();
         } else if self.target.is_some() {
@@ -232,16 +289,17 @@ impl Outcome {
         status
     }
 
-    fn conditions(
-        &self,
-        object: &Credential,
-        status: &CredentialStatus,
-        now: Timestamp,
-    ) -> Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+    /// The phase of an authority that is being changed.
+    fn phase(&self) -> Option<&'static str> {
+        let phase = self.facts.as_ref()?.certificate.as_ref()?.phase.as_deref()?;
+        (phase == "Introduced").then_some("Introduced")
+    }
+
+    fn conditions(&self, object: &Credential, status: &CredentialStatus, now: Timestamp) -> Vec<Condition> {
         let mut conditions = Conditions::new(object, now);
-        let serving = status.current_version.as_ref().filter(|_| !self.ready);
-        let message = match serving {
-            Some(version) => format!("{} (still serving version {})", self.message, version.number),
+        let newest = status.current_version.as_ref().map(|version| version.number);
+        let message = match self.holds.or(newest).filter(|_| !self.ready) {
+            Some(number) => format!("{} (still serving version {number})", self.message),
             None => self.message.clone(),
         };
         conditions.set("Ready", self.ready, self.reason, message);
@@ -253,86 +311,21 @@ impl Outcome {
                 None => conditions.keep(type_),
             }
         }
+        match &self.expiring {
+            Some(said) => conditions.set("Expiring", said.status, said.reason, said.message.clone()),
+            // What has no certificate, does not expire.
+            None if self.facts.is_some() => {}
+            None => conditions.keep("Expiring"),
+        }
+        if let Some(phase) = self.phase() {
+            conditions.set("InTransition", true, phase, String::new());
+        }
         if self.stalled {
             conditions.set("Stalled", true, "NeedsAttention", self.message.clone());
         } else if !self.ready {
             conditions.set("Reconciling", true, "Progressing", self.message.clone());
         }
         conditions.into_vec()
-    }
-}
-
-/// How the version stands to what the manifest asks for.
-pub fn generated(version: &hub::Version, kept: Kept, adopted: bool) -> Said {
-    let number = version.row.number;
-    if kept.drifted {
-        return Said {
-            status: false,
-            reason: "ParametersDrifted",
-            message: format!(
-                "version {number} was made from other parameters and stays: annotate {}=<any text> to make a new one",
-                super::ROTATE_AT
-            ),
-        };
-    }
-    let by_operator = version.row.stamp.actor.as_str() == "operator";
-    let reason = match version.row.reason {
-        Reason::Imported | Reason::SourceChanged => "Imported",
-        Reason::SetByAPI => "SetByAPI",
-        _ if adopted || !by_operator => "Adopted",
-        _ => "Generated",
-    };
-    Said { status: true, reason, message: String::new() }
-}
-
-/// Whether a rotation is due, and what became of a request.
-pub fn rotation_due(kept: Kept, request: Option<&str>, current: &hub::Version) -> Said {
-    let (reason, message) = match (kept.request, request) {
-        // The request that made the version which is handed out now was met; only an older one is worth a word.
-        (Answer::AlreadyUsed(version), Some(_)) if version != current.row.id => (
-            "RequestAlreadyUsed",
-            format!(
-                "this text of {} made version {version} before: use another text to rotate again",
-                super::ROTATE_AT
-            ),
-        ),
-        (Answer::NeedsGenerator, Some(_)) => (
-            "NotDue",
-            format!(
-                "a given value is not generated, so {} makes nothing: change the source or set it over the API",
-                super::ROTATE_AT
-            ),
-        ),
-        _ => ("NotDue", String::new()),
-    };
-    Said { status: false, reason, message }
-}
-
-/// The facts about a version, for status.
-pub fn facts(
-    version: &hub::Version,
-    credential: &credsmith_core::store::CredentialRow,
-    plan: &Plan,
-    fingerprint: Option<String>,
-    request: Option<String>,
-    source_revision: Option<String>,
-) -> Facts {
-    let row = &version.row;
-    Facts {
-        credential_id: credential.id.to_string(),
-        versions: credential.versions.max(row.number),
-        version: VersionStatus {
-            id: row.id.to_string(),
-            number: row.number,
-            created_at: Some(Time(to_the_second(row.stamp.at))),
-            reason: row.reason.to_string(),
-            by: row.stamp.actor.to_string(),
-            fingerprint,
-        },
-        parameters_hash: parameters_hash(&plan.origin),
-        effective: plan.effective.clone(),
-        request,
-        source_revision,
     }
 }
 
@@ -343,17 +336,9 @@ pub fn event(type_: EventType, reason: &str, note: impl Into<String>) -> Event {
     Event { type_, reason: reason.to_owned(), note: Some(note), action: "Reconcile".to_owned(), secondary: None }
 }
 
-fn parameters_hash(origin: &Origin) -> Option<String> {
-    let (Origin::Generate(parameters) | Origin::Adopt(parameters, _)) = origin else { return None };
-    let text = serde_json::to_vec(parameters).ok()?;
-    let hash = digest::digest(&digest::SHA256, &text);
-    Some(hash.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// The API server keeps times to the second; a finer one would differ from what it answers, for ever.
-fn to_the_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
 /// Characters that the API server takes in a note.
 const MOST_NOTE: usize = 1000;
+/// The reason of `Projected`, the word of the target and the event, where the Secret is somebody else's.
+/// The reason of `Ready` and of `Expiring`.
+const EXPIRED: &str = super::validity::EXPIRED;
+pub const CONFLICT: &str = "Conflict";

@@ -1,15 +1,28 @@
 //! From what the use case found to the Secret, and to what is said of both.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use credsmith_core::domain::ownership::{Foreign, INHERITS_API};
+use credsmith_core::{
+    domain::{
+        ObjectUid, SecretText, VersionId,
+        ownership::{Foreign, INHERITS_API},
+        parameters::{MODEL, ParametersOf},
+        rotation::ByTime,
+        schedule::Turn,
+    },
+    hub::{Ensured, Version},
+};
+use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
-use kube_runtime::events::EventType;
+use kube_runtime::events::{Event, EventType};
 
 use super::{
     Error,
+    before::Before,
     ensure::{Found, State},
-    outcome::{Outcome, Said, event, facts, generated, rotation_due},
+    outcome::{Outcome, Said, event},
+    validity::{self, Validity},
+    version::{Facts, facts, generated, met, rotation_due},
 };
 use crate::{
     context::Context,
@@ -18,8 +31,13 @@ use crate::{
         parse::Plan,
         target::{Belongs, TargetPlan, desired_secret},
     },
+    index::Key,
     namespaces::INHERITS,
-    secret::write::{self, Writer, Written},
+    pace::Pace,
+    secret::{
+        failure::Failure,
+        write::{self, Writer, Written},
+    },
 };
 
 /// Writes the Secret where there is a version, and says how everything stands.
@@ -30,56 +48,79 @@ pub async fn project(
     context: &Arc<Context>,
 ) -> Result<Outcome, Error> {
     let Found { ensured, source_problem, source_revision, request } = found;
-    let (version, credential, made, adopted, kept) = match ensured {
-        State::Ready { version, credential, made, adopted, kept } => (version, credential, made, adopted, kept),
-        State::WaitingForInput => return Ok(waiting_for_input(plan, source_problem)),
-        State::PathOwned(other) => {
+    let (version, credential, made, adopted, kept, introduced, overdue) = match ensured {
+        State::Known(Ensured::Ready { version, credential, made, adopted, kept, introduced, overdue }) => {
+            (version, credential, made, adopted, kept, introduced, overdue)
+        }
+        State::Known(Ensured::WaitingForInput(_)) => return Ok(waiting_for_input(plan, source_problem)),
+        State::Known(Ensured::WaitingForSigner(fault)) => {
+            let message = format!("spec.certificate.signedBy: {fault}; it is signed as soon as that one can");
+            return Ok(Outcome::waiting("WaitingForSigner", message));
+        }
+        State::Known(Ensured::PathOwned(other)) => {
             let message = format!(
                 "the path {} belongs to the Credential {other}: choose another spec.path, or delete that object",
                 plan.name
             );
             return Ok(Outcome::waiting("PathOwned", message));
         }
-        State::NeedsApproval(foreign) => return Ok(needs_approval(object, plan, &foreign)),
+        State::Known(Ensured::NeedsApproval(foreign)) => return Ok(needs_approval(object, plan, &foreign)),
         State::OtherKind(why) => {
             return Ok(Outcome::stalled("InvalidSpec", format!("spec.type {} at {}: {why}", plan.kind, plan.name)));
         }
-        State::TargetInTheWay(why) => return Ok(conflict(object, plan, why)),
-    };
-    let facts = |fingerprint| facts(&version, &credential, plan, fingerprint, request.clone(), source_revision.clone());
-    let dress = |outcome: Outcome| {
-        let mut outcome = outcome.with_generated(generated(&version, kept, adopted)).with_rotation(rotation_due(
-            kept,
-            request.as_deref(),
-            &version,
-        ));
-        if adopted {
-            let note = format!("the versions at {} are this object's now", plan.name);
-            outcome = outcome.with_event(event(EventType::Normal, "Adopted", note));
+        // The Secret is watched already: it wakes the object.
+        State::TargetInTheWay(why) => {
+            let name = plan.target.as_ref().map(|target| target.name.as_str()).unwrap_or_default();
+            return Ok(Outcome::conflict(object, name, why).later(Pace::Safety));
         }
-        if made && version.row.number > 1 {
-            let note = format!("version {} ({})", version.row.number, version.row.reason);
-            outcome = outcome.with_event(event(EventType::Normal, "Rotated", note));
-        }
-        outcome
     };
     let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
+    remember(plan, &version, made, adopted, introduced, |event| context.untold.add(&uid, event));
+    let now = context.hub.clock.now();
+    let validity = Validity::of(&version, &credential, introduced.is_some(), &context.hub).await;
+    look_again(object, kept.turn, validity.as_ref(), now, context);
+    let before = Before::of(object);
+    let adopted = adopted || before.adopted(version.row.id) || context.untold.holds(&uid, "Adopted");
+    let met = met(kept, request.as_ref(), &version);
+    let facts = |fingerprint| {
+        let facts =
+            facts(&version, &credential, plan, adopted, fingerprint, met.clone(), source_revision.clone(), kept.turn);
+        Facts { certificate: validity.as_ref().map(|validity| validity.status.clone()), ..facts }
+    };
+    let overdue = overdue.map(|fault| format!("spec.certificate.signedBy: {fault}"));
+    let dress = |outcome: Outcome| {
+        let rotation = rotation_due(kept, request.as_ref(), &version, &credential, overdue.as_deref());
+        let generated = generated(&version, kept, adopted).with_message(cut(plan, validity.as_ref()));
+        let outcome = outcome.with_generated(generated).with_rotation(rotation);
+        match &validity {
+            Some(validity) => with_validity(outcome, object, plan, &validity.expiring(now), overdue.as_deref()),
+            None => outcome,
+        }
+    };
     let is_live = |uid: &str| context.index.is_live(uid);
-    let told = object.status.as_ref().and_then(|status| status.current_version.as_ref()?.fingerprint.clone());
+    let written = before.written().map(str::to_owned);
     let writer = Writer {
         client: &context.client,
         seen: &context.secrets,
-        metrics: &context.hub.metrics,
         namespace: &namespace,
         object_uid: &uid,
-        told: told.as_deref(),
+        told: written.as_deref(),
         is_live: &is_live,
     };
     let Some(target) = &plan.target else {
-        remove_others(context, &writer, None).await?;
-        let said = Said { status: true, reason: "NotRequested", message: "spec.target.disabled".into() };
-        let message = source_problem.unwrap_or_default();
-        return Ok(dress(Outcome::ready("StoredOnly", message).with_projected(said)).with_facts(facts(None)));
+        let leaving = context.secrets.others_of(&namespace, &uid, None);
+        let leaving = leaving.first().map(|(name, _)| name.as_str()).unwrap_or_default();
+        let outcome = match in_time(leaving, remove_others(context, &writer, None)).await {
+            Ok(()) => {
+                let said = Said { status: true, reason: "NotRequested", message: "spec.target.disabled".into() };
+                Outcome::ready("StoredOnly", source_problem.unwrap_or_default()).with_projected(said)
+            }
+            Err(error) => match not_written(object, None, error, context).await? {
+                Some(outcome) => outcome,
+                None => return Ok(Outcome::silent()),
+            },
+        };
+        return Ok(dress(outcome).with_facts(facts(None)));
     };
     let belongs = Belongs {
         namespace: &namespace,
@@ -87,62 +128,158 @@ pub async fn project(
         path: credential.name.as_str(),
         owner: (!target.retain).then(|| object.controller_owner_ref(&())).flatten(),
     };
-    let desired = match desired_secret(target, &belongs, version.row.id, &version.value, &context.hub.keyring) {
+    let parts = parts(&version, context).await?;
+    let desired = match desired_secret(target, &belongs, version.row.id, parts, &context.hub.keyring) {
         Ok(desired) => desired,
         Err(why) => {
             let said = Said { status: false, reason: "TemplateError", message: why.clone() };
             let outcome = Outcome::stalled("InvalidSpec", why).with_projected(said);
-            return Ok(dress(outcome.with_target(&target.name, Some("InvalidSpec"))).with_facts(facts(None)));
+            return Ok(dress(outcome.with_target(&target.name, Some("InvalidSpec"))).with_facts(facts(written)));
         }
     };
-    let outcome = match writer.write(target, &desired).await {
-        Ok(written) => {
-            if matches!(written, Written::Repaired { .. }) {
-                context.hub.metrics.drift_repaired.with_label_values(&[&namespace]).inc();
-            }
-            remove_others(context, &writer, Some(&target.name)).await?;
-            in_sync(object, target, &written, source_problem)
+    let all = async {
+        let done = writer.write(target, &desired).await?;
+        if matches!(done, Written::Repaired { .. }) {
+            context.hub.metrics.drift_repaired.with_label_values(&[&namespace]).inc();
         }
-        Err(write::Error::Conflict(why)) => conflict(object, plan, why),
-        Err(write::Error::NamespaceTerminating) => return Ok(Outcome::silent()),
-        Err(write::Error::Refused(why) | write::Error::OtherType(why)) => {
-            let message = format!("Secret {} is refused by the API server: {why}", target.name);
-            let said = Said { status: false, reason: "Conflict", message: message.clone() };
-            let failed = event(EventType::Warning, "ProjectionFailed", message.clone());
-            Outcome::stalled("TargetFailed", message)
-                .with_event_on_change(object, failed)
-                .with_projected(said)
-                .with_target(&target.name, Some("Refused"))
-        }
-        Err(error) => return Err(error.into()),
+        remove_others(context, &writer, Some(&target.name)).await?;
+        Ok(done)
     };
-    Ok(dress(outcome).with_facts(facts(Some(desired.fingerprint))))
+    match in_time(&target.name, all).await {
+        Ok(done) => {
+            Ok(dress(in_sync(object, target, &done, source_problem)).with_facts(facts(Some(desired.fingerprint))))
+        }
+        Err(error) => {
+            let Some(outcome) = not_written(object, Some(&target.name), error, context).await? else {
+                return Ok(Outcome::silent());
+            };
+            let held = held_version(context, &namespace, &target.name, &uid, &version).await;
+            // What was written last is still what was written last.
+            Ok(dress(outcome).with_held_version(held).with_facts(facts(written)))
+        }
+    }
+}
+
+/// Keeps what is to be told of a version, before anything else can fail.
+fn remember(plan: &Plan, version: &Version, made: bool, adopted: bool, introduced: Option<i64>, keep: impl Fn(Event)) {
+    if let Some(number) = introduced {
+        let note =
+            format!("version {number} of {} is trusted beside version {}, which signs", plan.name, version.row.number);
+        keep(event(EventType::Normal, "CAIntroduced", note));
+    }
+    if adopted {
+        keep(event(EventType::Normal, "Adopted", format!("the versions at {} are this object's now", plan.name)));
+    }
+    if made && version.row.number > 1 {
+        let note = format!("version {} ({})", version.row.number, version.row.reason);
+        keep(event(EventType::Normal, "Rotated", note));
+    }
+}
+
+/// The parts for the Secret: of a certificate, with what verifies it.
+async fn parts(version: &Version, context: &Context) -> Result<Vec<(&'static str, SecretText)>, Error> {
+    let Some(bundle) = context.hub.bundle(version).await? else { return Ok(version.value.parts()) };
+    let parts = [("tls.crt", Some(bundle.certificate)), ("tls.key", bundle.private_key), ("ca.crt", bundle.ca)];
+    Ok(parts.into_iter().filter_map(|(name, text)| Some((name, text?))).collect())
+}
+
+/// Sets the time at which something else is to be done or said.
+fn look_again(object: &Credential, turn: Turn, validity: Option<&Validity>, now: Timestamp, context: &Context) {
+    let uid = object.uid().unwrap_or_default();
+    let turn = match turn {
+        Turn::NotDue(ByTime::At(at)) | Turn::Throttled(at) => Some(at),
+        Turn::NotDue(ByTime::Never | ByTime::WithItsSigner) | Turn::NeedsSteps => None,
+    };
+    if !matches!(turn, Some(_)) {
+        context.leave_the_line(&ObjectUid::new(uid.as_str()));
+    }
+    let words = validity.and_then(|validity| validity.changes_at(now));
+    match turn.into_iter().chain(words).min() {
+        Some(at) => {
+            let key = Key::new(&object.name_any()).within(&object.namespace().unwrap_or_default());
+            context.timers.set(&uid, key, at);
+        }
+        None => context.timers.forget(&uid),
+    }
+}
+
+fn with_validity(outcome: Outcome, object: &Credential, plan: &Plan, said: &Said, overdue: Option<&str>) -> Outcome {
+    let outcome = match said.reason {
+        validity::EXPIRED => outcome.expired(validity::expired(&plan.name, said, overdue)),
+        _ => outcome,
+    };
+    let event = validity::event_of(said, object);
+    let outcome = outcome.with_expiring(said.clone());
+    event.into_iter().fold(outcome, Outcome::with_event)
+}
+
+/// Where a certificate got less time than it asked for: it never outlives its signer.
+fn cut(plan: &Plan, validity: Option<&Validity>) -> Option<String> {
+    let ParametersOf::Certificate(of) = &plan.origin.parameters()?.of else { return None };
+    let (wanted, got) = (of.rules(MODEL).ok()?.duration, validity?.lifetime());
+    let signer = of.ca.as_ref()?;
+    (got < i64::from(wanted)).then(|| format!("valid for {} h only: it ends with its signer {signer}", got / 3600))
+}
+
+/// A look must have time left to say that the API server is silent.
+async fn in_time<T>(name: &str, write: impl Future<Output = Result<T, write::Error>>) -> Result<T, write::Error> {
+    let silence = || write::Error::Failed(Failure::silence(name, PATIENCE.as_secs()));
+    tokio::time::timeout(PATIENCE, write).await.unwrap_or_else(|_| Err(silence()))
+}
+
+/// What is to be said where the Secret could not be written, or one before it not deleted; `None` where nothing is.
+async fn not_written(
+    object: &Arc<Credential>,
+    target: Option<&str>,
+    error: write::Error,
+    context: &Arc<Context>,
+) -> Result<Option<Outcome>, Error> {
+    Ok(Some(match error {
+        write::Error::Conflict { why, revision } => {
+            let name = target.unwrap_or_default();
+            let outcome = Outcome::conflict(object, name, why);
+            // Whoever owns it does not label it for our watch, so it is watched on its own: the object wakes when it changes.
+            let namespace = object.namespace().unwrap_or_default();
+            let key = Key::new(&object.name_any()).within(&namespace);
+            let stands = context.sources.observe(&namespace, name, &key).await;
+            let unchanged = stands.is_some_and(|seen| seen.revision == revision);
+            outcome.later(if unchanged { Pace::Safety } else { Pace::Failure })
+        }
+        write::Error::NamespaceTerminating => return Ok(None),
+        write::Error::Failed(failure) | write::Error::OtherType(failure) => Outcome::failed(object, target, failure),
+        write::Error::Race => return Err(Error::Race),
+        write::Error::Kube(error) => return Err(error.into()),
+    }))
+}
+
+/// The number of the version that our Secret holds, where that is not the newest one.
+async fn held_version(context: &Context, namespace: &str, name: &str, uid: &str, newest: &Version) -> Option<i64> {
+    let seen = context.secrets.get(namespace, name).filter(|seen| seen.belongs_to(uid))?;
+    let id = VersionId::parse(&seen.version?).filter(|id| *id != newest.row.id)?;
+    // Where the store does not know, the message says the newest one: that is what the API serves.
+    Some(context.hub.store.version(id).await.ok()??.number)
 }
 
 fn in_sync(object: &Credential, target: &TargetPlan, written: &Written, source_problem: Option<String>) -> Outcome {
+    let (before, name) = (Before::of(object), &target.name);
     let said = Said { status: true, reason: "InSync", message: String::new() };
     // A source that went away takes nothing away: what it gave is served, and the message says so.
     let message = source_problem.map(|problem| format!("{problem}; what it gave before is served")).unwrap_or_default();
-    let outcome = Outcome::ready("InSync", message).with_projected(said).with_target(&target.name, None);
-    let was_ready = object.status.as_ref().and_then(|status| status.targets.as_ref());
-    let was_ready = was_ready.is_some_and(|targets| targets.ready == 1 && targets.name.as_ref() == Some(&target.name));
-    let note = match written {
-        Written::Repaired { rival } => format!("Secret {} was changed by {rival} and is as it was", target.name),
-        Written::Created if was_ready => format!("Secret {} was gone and is there again", target.name),
-        _ => return outcome,
+    let mut outcome = Outcome::ready("InSync", message).with_projected(said).with_target(name, None);
+    let repaired = match written {
+        Written::Repaired { rival } => Some(format!("Secret {name} was changed by {rival} and is as it was")),
+        Written::Created if before.in_sync(name) => Some(format!("Secret {name} was gone and is there again")),
+        _ => None,
     };
-    outcome.with_event(event(EventType::Normal, "DriftRepaired", note))
-}
-
-fn conflict(object: &Credential, plan: &Plan, why: String) -> Outcome {
-    let said = Said { status: false, reason: "Conflict", message: why.clone() };
-    let warning = event(EventType::Warning, "Conflict", why.clone());
-    let outcome =
-        Outcome::waiting("TargetFailed", why).later().with_event_on_change(object, warning).with_projected(said);
-    match &plan.target {
-        Some(target) => outcome.with_target(&target.name, Some("Conflict")),
-        None => outcome,
+    if let Some(note) = repaired {
+        outcome = outcome.with_event(event(EventType::Normal, "DriftRepaired", note));
     }
+    // The first success is told by the status alone.
+    if before.failure().is_some() && before.written().is_some() {
+        let note = format!("Secret {name} is in sync again");
+        outcome = outcome.with_event(event(EventType::Normal, "Projected", note));
+    }
+    outcome
 }
 
 fn waiting_for_input(plan: &Plan, source_problem: Option<String>) -> Outcome {
@@ -172,10 +309,13 @@ fn needs_approval(object: &Credential, plan: &Plan, foreign: &Foreign) -> Outcom
 }
 
 /// Secrets of this object under other names: the target was renamed or switched off.
-async fn remove_others(context: &Context, writer: &Writer<'_>, keep: Option<&str>) -> Result<(), Error> {
+async fn remove_others(context: &Context, writer: &Writer<'_>, keep: Option<&str>) -> Result<(), write::Error> {
     let others = context.secrets.others_of(writer.namespace, writer.object_uid, keep);
     for (name, seen) in others.into_iter().filter(|(_, seen)| !seen.terminating) {
         writer.delete(&name, &seen).await?;
     }
     Ok(())
 }
+
+/// How long the writing of a Secret may take: less than a look, which has to tell of it.
+const PATIENCE: Duration = Duration::from_secs(45);

@@ -8,7 +8,10 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::seen::{Seen, SeenSecrets, is_ours, manager};
+use super::{
+    failure::{Failure, is_of_ending_namespace},
+    seen::{Seen, SeenSecrets, is_ours, manager},
+};
 use crate::{
     credential::{
         spec::OnConflict,
@@ -16,7 +19,6 @@ use crate::{
     },
     sources::ALLOW_ADOPTION,
 };
-use credsmith_core::metrics::Metrics;
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,25 +40,33 @@ pub enum Written {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The Secret of that name is somebody else's. The text says whose, and what to do.
-    #[error("{0}")]
-    Conflict(String),
+    #[error("{why}")]
+    Conflict {
+        why: String,
+        /// UID and resource version of what was judged.
+        revision: String,
+    },
+    /// Nothing can be written any more.
     #[error("the namespace is being deleted")]
     NamespaceTerminating,
-    /// The API server refuses the Secret as it is.
-    #[error("{0}")]
-    Refused(String),
-    /// The Secret that stands there has another type.
-    #[error("{0}")]
-    OtherType(String),
+    /// The API server did not take it.
     #[error(transparent)]
-    Kube(#[from] kube::Error),
+    Failed(Failure),
+    /// The Secret that stands there has another type, which it keeps for life.
+    #[error("{0}")]
+    OtherType(Failure),
+    /// Somebody wrote it in between: look again.
+    #[error("the Secret is being written by others")]
+    Race,
+    /// Nobody answered.
+    #[error(transparent)]
+    Kube(kube::Error),
 }
 
 /// Who writes, and for whom.
 pub struct Writer<'a> {
     pub client: &'a Client,
     pub seen: &'a SeenSecrets,
-    pub metrics: &'a Metrics,
     pub namespace: &'a str,
     pub object_uid: &'a str,
     /// The fingerprint that the object's status tells: what was written last.
@@ -89,12 +99,11 @@ impl Writer<'_> {
             Ok(()) => Ok(Written::Created),
             Err(error) if is(&error, 409) => {
                 // It is there, and the watch does not show it: its label is gone, or it is a stranger's.
-                let Some(found) = self.api().get_metadata_opt(&plan.name).await? else {
-                    return Err(error.into());
-                };
+                let found = self.api().get_metadata_opt(&plan.name).await;
+                let found = found.map_err(|error| translate(error, &plan.name, None))?.ok_or(Error::Race)?;
                 self.change(plan, desired, &Seen::of(&found.metadata)).await
             }
-            Err(error) => Err(translate(error)),
+            Err(error) => Err(translate(error, &plan.name, Some(&desired.secret))),
         }
     }
 
@@ -112,12 +121,12 @@ impl Writer<'_> {
                     (_, false) => Written::Updated,
                 })
             }
-            Whose::Strangers if seen.controller.is_some() => Err(Error::Conflict(format!(
+            Whose::Strangers if seen.controller.is_some() => Err(seen.conflict(format!(
                 "Secret {} has another controller, and is never taken from it: choose another spec.target.name",
                 plan.name
             ))),
             Whose::Strangers => match plan.on_conflict {
-                OnConflict::Fail => Err(Error::Conflict(format!(
+                OnConflict::Fail => Err(seen.conflict(format!(
                     "Secret {} exists and is not ours: delete it, choose another spec.target.name, or set \
                      spec.target.onConflict to Adopt or Overwrite",
                     plan.name
@@ -130,7 +139,7 @@ impl Writer<'_> {
                 OnConflict::Overwrite => {
                     self.check_replaceable(plan, desired).await?;
                     self.remove(&plan.name, &seen.uid).await?;
-                    self.post(desired).await.map_err(translate)?;
+                    self.post_in_place(plan, desired).await?;
                     Ok(Written::TookOver)
                 }
             },
@@ -157,7 +166,7 @@ impl Writer<'_> {
             Err(Error::OtherType(_)) => {
                 self.try_post(plan, desired).await?;
                 self.remove(&plan.name, &seen.uid).await?;
-                self.post(desired).await.map_err(translate)
+                self.post_in_place(plan, desired).await
             }
             other => other,
         }
@@ -167,15 +176,16 @@ impl Writer<'_> {
     /// came from it, or as if it had.
     async fn check_adoptable(&self, plan: &TargetPlan, desired: &Desired) -> Result<(), Error> {
         let name = &plan.name;
-        let Some(found) = self.api().get_opt(name).await? else { return Ok(()) };
+        let Some(found) = self.read(name).await? else { return Ok(()) };
+        let seen = Seen::of(&found.metadata);
         if found.annotations().get(ALLOW_ADOPTION).is_none_or(|value| value != "true") {
-            return Err(Error::Conflict(format!(
+            return Err(seen.conflict(format!(
                 "Secret {name} does not allow it: kubectl annotate secret {name} {ALLOW_ADOPTION}=true"
             )));
         }
         if found.type_ != desired.secret.type_ {
             let secret_type = found.type_.as_deref().unwrap_or("Opaque");
-            return Err(Error::Conflict(format!(
+            return Err(seen.conflict(format!(
                 "Secret {name} has type {secret_type}, and a Secret keeps its type: set spec.target.type to {secret_type}"
             )));
         }
@@ -185,7 +195,7 @@ impl Writer<'_> {
         if same {
             return Ok(());
         }
-        Err(Error::Conflict(format!(
+        Err(seen.conflict(format!(
             "Secret {name} exists and is not ours, and it cannot be adopted because the path has another value already: \
              delete it, or set spec.target.onConflict to Overwrite"
         )))
@@ -194,9 +204,10 @@ impl Writer<'_> {
     /// Before a stranger's Secret is deleted: it is of no type that gives rights, and ours will be taken in its place.
     async fn check_replaceable(&self, plan: &TargetPlan, desired: &Desired) -> Result<(), Error> {
         let name = &plan.name;
-        let found = self.api().get_opt(name).await?;
-        if let Some(secret_type) = found.and_then(|secret| secret.type_).filter(|secret_type| forbidden(secret_type)) {
-            return Err(Error::Conflict(format!(
+        if let Some(found) = self.read(name).await?
+            && let Some(secret_type) = found.type_.as_deref().filter(|secret_type| forbidden(secret_type))
+        {
+            return Err(Seen::of(&found.metadata).conflict(format!(
                 "Secret {name} has type {secret_type}, and is never replaced: choose another spec.target.name"
             )));
         }
@@ -208,12 +219,19 @@ impl Writer<'_> {
         let mut trial = desired.secret.clone();
         trial.metadata.name = None;
         trial.metadata.generate_name = Some(format!("{}-", plan.name));
-        self.api().create(&PostParams { dry_run: true, ..PostParams::default() }, &trial).await.map_err(translate)?;
-        Ok(())
+        let tried = self.api().create(&PostParams { dry_run: true, ..PostParams::default() }, &trial).await;
+        tried.map(drop).map_err(|error| translate(error, &plan.name, Some(&desired.secret)))
+    }
+
+    async fn post_in_place(&self, plan: &TargetPlan, desired: &Desired) -> Result<(), Error> {
+        self.post(desired).await.map_err(|error| translate(error, &plan.name, Some(&desired.secret)))
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Secret>, Error> {
+        self.api().get_opt(name).await.map_err(|error| translate(error, name, None))
     }
 
     async fn post(&self, desired: &Desired) -> Result<(), kube::Error> {
-        self.count("create");
         let params = PostParams { field_manager: Some(manager(self.object_uid)), ..PostParams::default() };
         let body = serde_json::to_vec(&desired.secret).map_err(kube::Error::SerdeError)?;
         let url = format!("/api/v1/namespaces/{}/secrets", self.namespace);
@@ -229,7 +247,6 @@ impl Writer<'_> {
         if !seen.owned.is_some_and(|owned| owned.applied) || !seen.belongs_to(self.object_uid) {
             self.take_over_fields(&plan.name).await?;
         }
-        self.count("patch");
         let params = PatchParams::apply(&manager(self.object_uid)).force();
         let body = applied(&desired.secret);
         let result = self.api().patch_metadata(&plan.name, &params, &Patch::Apply(&body)).await;
@@ -238,45 +255,48 @@ impl Writer<'_> {
                 self.seen.tell(&changed.metadata);
                 Ok(())
             }
-            Err(error) if is(&error, 404) => self.post(desired).await.map_err(translate),
-            Err(error) => Err(translate(error)),
+            Err(error) if is(&error, 404) => self.post_in_place(plan, desired).await,
+            Err(error) => Err(translate(error, &plan.name, Some(&desired.secret))),
         }
     }
 
     /// A create leaves an *Update* entry, and an object before us left one of its own: either would go on owning keys
     /// that an apply drops, so that they would never disappear. Both become our *Apply* entry before the first apply.
     async fn take_over_fields(&self, name: &str) -> Result<(), Error> {
-        let Some(found) = self.api().get_metadata_opt(name).await? else { return Ok(()) };
+        let found = self.api().get_metadata_opt(name).await.map_err(|error| translate(error, name, None))?;
+        let Some(found) = found else { return Ok(()) };
         let mut entries = serde_json::to_value(found.metadata.managed_fields).unwrap_or_default();
         let Some(entry) = pick(&mut entries) else { return Ok(()) };
         entry["manager"] = json!(manager(self.object_uid));
         entry["operation"] = json!("Apply");
-        self.count("patch");
         // The resource version makes it a condition: whoever wrote in between is seen first.
         let revision = found.metadata.resource_version;
         let patch = Patch::Merge(json!({"metadata": {"resourceVersion": revision, "managedFields": entries}}));
-        let changed = self.api().patch_metadata(name, &PatchParams::default(), &patch).await.map_err(translate)?;
+        let changed = self.api().patch_metadata(name, &PatchParams::default(), &patch).await;
+        let changed = changed.map_err(|error| translate(error, name, None))?;
         self.seen.tell(&changed.metadata);
         Ok(())
     }
 
     async fn remove(&self, name: &str, uid: &str) -> Result<(), Error> {
-        self.count("delete");
         let preconditions = Some(Preconditions { uid: Some(uid.to_owned()), resource_version: None });
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         match self.api().delete(name, &params).await {
             Ok(_) => Ok(()),
             Err(error) if is(&error, 404) || is(&error, 409) => Ok(()),
-            Err(error) => Err(translate(error)),
+            Err(error) => Err(translate(error, name, None)),
         }
     }
 
     fn api(&self) -> Api<Secret> {
         Api::namespaced(self.client.clone(), self.namespace)
     }
+}
 
-    fn count(&self, verb: &str) {
-        self.metrics.writes.with_label_values(&["secrets", verb]).inc();
+impl Seen {
+    /// It is not ours to write, as it stands now.
+    fn conflict(&self, why: String) -> Error {
+        Error::Conflict { why, revision: format!("{}/{}", self.uid, self.revision) }
     }
 }
 
@@ -309,14 +329,17 @@ fn is(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
 }
 
-fn translate(error: kube::Error) -> Error {
+/// What an error of the API server means for the Secret `name`; the values of `desired` are kept out of the text.
+fn translate(error: kube::Error, name: &str, desired: Option<&Secret>) -> Error {
+    if is_of_ending_namespace(&error) {
+        return Error::NamespaceTerminating;
+    }
     let kube::Error::Api(status) = &error else { return Error::Kube(error) };
-    let causes = || status.details.iter().flat_map(|details| &details.causes);
+    let mut causes = status.details.iter().flat_map(|details| &details.causes);
     match status.code {
-        403 if causes().any(|cause| cause.reason == "NamespaceTerminating") => Error::NamespaceTerminating,
-        422 if causes().any(|cause| cause.field == "type") => Error::OtherType(status.message.clone()),
-        422 | 400 => Error::Refused(status.message.clone()),
-        _ => Error::Kube(error),
+        409 => Error::Race,
+        422 if causes.any(|cause| cause.field == "type") => Error::OtherType(Failure::of(name, status, desired)),
+        _ => Error::Failed(Failure::of(name, status, desired)),
     }
 }
 

@@ -77,6 +77,15 @@ pub(super) fn ready_keys(count: u16) -> Result<u16, Error> {
     if count <= MOST_READY_KEYS { Ok(count) } else { Err(bad("readyKeys", cause(), "give such a number")) }
 }
 
+pub(super) fn rotations(count: u16) -> Result<u16, Error> {
+    let cause = || format!("{count} is not from 1 to {MOST_ROTATIONS}");
+    if (1..=MOST_ROTATIONS).contains(&count) {
+        Ok(count)
+    } else {
+        Err(bad("rotationsPerMinute", cause(), "give such a number"))
+    }
+}
+
 pub(super) fn filter(text: String) -> Result<String, Error> {
     let next = "give a level, or levels by module, such as info,credsmith_operator=debug";
     match EnvFilter::try_new(&text) {
@@ -110,4 +119,5 @@ pub(super) fn is_object_name(text: &str) -> bool {
 
 const MOST_WORKERS: u16 = 1024;
 /// They are filled up by one thread, which takes minutes for more.
+const MOST_ROTATIONS: u16 = 60_000;
 const MOST_READY_KEYS: u16 = 1024;

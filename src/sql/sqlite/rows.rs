@@ -18,7 +18,8 @@ use rusqlite::{Row, types::ValueRef};
 macro_rules! credential_columns {
     () => {
         "c.row, c.id, c.name, c.folded, c.kind, c.owner_namespace, c.owner_object, c.owner_name, c.owner_api_writes, \
-         c.newest, c.newest_number, c.newest_ms, c.newest_actor, c.versions, \
+         c.newest, c.newest_number, c.newest_ms, c.newest_actor, c.newest_namespace, \
+         c.versions, \
          c.newest IS NULL OR EXISTS (SELECT 1 FROM version n WHERE n.id = c.newest)"
     };
 }
@@ -65,9 +66,12 @@ pub fn credential(row: &Row<'_>) -> Result<CredentialRow, Error> {
     let number = columns.optional_integer("newest_number")?;
     let at = columns.optional_time("newest_ms")?;
     let actor = columns.optional_text("newest_actor")?.map(Actor::from_stored);
+    let of = columns.optional_text("newest_namespace")?.map(NamespaceUid::new);
     let newest = match (newest, number, at, actor) {
         (None, None, None, None) => None,
-        (Some(id), Some(number), Some(at), Some(actor)) => Some(Newest { id, number, stamp: Stamp { actor, at } }),
+        (Some(id), Some(number), Some(at), Some(actor)) => {
+            Some(Newest { id, number, stamp: Stamp { actor, at }, namespace: of })
+        }
         _ => return Err(columns.damaged("what it says about its newest version is incomplete")),
     };
     let versions = columns.integer("versions")?;

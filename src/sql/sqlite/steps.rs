@@ -5,8 +5,8 @@
 
 use credsmith_core::{
     domain::{
-        CredentialId, CredentialName, CredentialType, Epoch, ObjectUid, Stamp, ids::DataKeyId, name::fold,
-        ownership::Owner,
+        CredentialId, CredentialName, CredentialType, Epoch, NamespaceUid, ObjectUid, Stamp, ids::DataKeyId,
+        name::fold, ownership::Owner,
     },
     keyring::{DataKeyRow, KeyId, Sealed, WrappedKey},
     store::{
@@ -75,8 +75,11 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
         facts: put.facts,
     };
     let number = match number {
-        Some(number) => step.point(number, &version)?,
-        None => step.insert_credential(&version.name, version.credential, version.kind, at, Some(&version))?,
+        Some(number) => step.point(number, &version, put.namespace.as_ref())?,
+        None => {
+            let first = Some((&version, put.namespace.as_ref()));
+            step.insert_credential(&version.name, version.credential, version.kind, at, first)?
+        }
     };
     step.insert_version(number, &version).map_err(|fault| if fault.is_taken() { conflict().into() } else { fault })?;
     step.record(put.audit)?;
@@ -213,11 +216,12 @@ impl Step<'_> {
         id: CredentialId,
         kind: CredentialType,
         at: Timestamp,
-        first: Option<&VersionRow>,
+        first: Option<(&VersionRow, Option<&NamespaceUid>)>,
     ) -> Result<i64, Fault> {
+        let (first, namespace) = first.map_or((None, None), |(version, namespace)| (Some(version), namespace));
         self.add(
             "INSERT INTO credential (id, name, folded, kind, created_ms, newest, newest_number, newest_ms, \
-             newest_actor, versions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             newest_actor, newest_namespace, versions) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             (
                 id.as_bytes(),
                 name.as_str(),
@@ -228,6 +232,7 @@ impl Step<'_> {
                 first.map(|version| version.number),
                 first.map(|version| version.stamp.at.as_millisecond()),
                 first.map(|version| version.stamp.actor.as_str()),
+                namespace.map(|uid| uid.as_str()),
                 i64::from(first.is_some()),
             ),
         )?;
@@ -235,10 +240,10 @@ impl Step<'_> {
     }
 
     /// Lets a credential know its newest version.
-    fn point(&self, credential: i64, version: &VersionRow) -> Result<i64, Fault> {
+    fn point(&self, credential: i64, version: &VersionRow, of: Option<&NamespaceUid>) -> Result<i64, Fault> {
         self.run(
             "UPDATE credential SET kind = ?2, newest = ?3, newest_number = ?4, newest_ms = ?5, newest_actor = ?6, \
-             versions = versions + 1 WHERE row = ?1",
+             newest_namespace = ?7, versions = versions + 1 WHERE row = ?1",
             (
                 credential,
                 version.kind.as_str(),
@@ -246,6 +251,7 @@ impl Step<'_> {
                 version.number,
                 version.stamp.at.as_millisecond(),
                 version.stamp.actor.as_str(),
+                of.map(|uid| uid.as_str()),
             ),
         )?;
         Ok(credential)

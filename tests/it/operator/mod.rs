@@ -3,22 +3,31 @@
 //! One control plane and one operator process serve all of these tests, and each has a namespace of its own ([`scene`]).
 //! What deletes the definition, stops the operator or counts its looks has a control plane of its own.
 
+mod alone;
 mod api_writes;
 mod bad_rows;
+mod barriers;
 mod callers;
 mod conflicts;
+mod consent;
 mod deletion;
+mod failed_writes;
+mod hanging;
 mod inheritance;
 mod looks;
 mod many_bad_objects;
 mod ownership;
 mod refusals;
+mod requests;
+mod rights;
 mod rotation;
 mod says;
 pub mod scene;
 mod schema;
+mod source_watches;
 mod sources;
 mod startup;
+mod table;
 mod target;
 mod types;
 mod walk;

@@ -122,7 +122,9 @@ async fn nothing_is_done_while_an_object_is_paused() {
     scene.api::<Secret>().patch("db", &PatchParams::default(), &edit).await.unwrap();
     scene.annotate::<Credential>("db", "credsmith.dev/rotate-at", json!("1")).await;
     scene.annotate::<Credential>("db", "credsmith.dev/reconcile-at", json!("1")).await;
-    scene.status("db", "the echo", |object| echo(object) == Some("1")).await;
+    // An edit of the spec shows when it was looked at since.
+    scene.apply("db", json!({"type": "password", "description": "looked at"})).await;
+    assert_eq!(echo(&scene.reason("db", "Paused").await), None, "a request is not met while it is paused");
     assert!(scene.values("db").await["password"] == "edited-by-hand");
 
     scene.annotate::<Credential>("db", "credsmith.dev/paused", json!(null)).await;

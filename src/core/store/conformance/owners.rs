@@ -85,6 +85,22 @@ pub async fn a_write_keeps_the_owner(store: &dyn Store) {
     assert_eq!((row.id, row.owner), (version.credential, owner("a")));
 }
 
+pub async fn the_credential_knows_the_namespace_of_whoever_wrote_last(store: &dyn Store) {
+    let of = |uid: &str| PutVersion { namespace: Some(NamespaceUid::new(uid)), ..put("/shop/a") };
+    let recorded = async || {
+        let row = store.credential(&name("/shop/a")).await.unwrap().unwrap();
+        assert_eq!(row.owner, Owner::default());
+        row.newest.unwrap().namespace.map(|uid| uid.as_str().to_owned())
+    };
+
+    put_again(store, of("first")).await.unwrap();
+    assert_eq!(recorded().await.as_deref(), Some("first"));
+    put_again(store, of("second")).await.unwrap();
+    assert_eq!(recorded().await.as_deref(), Some("second"));
+    written(store, "/shop/a").await;
+    assert_eq!(recorded().await, None);
+}
+
 pub async fn a_write_is_refused_where_another_object_has_the_name_than_the_writer_saw(store: &dyn Store) {
     let (row, _) = claimed(store, "/a", owner("a")).await;
     let ours = owner("a").object;

@@ -143,7 +143,7 @@ pub async fn the_credential_knows_its_newest_version(store: &dyn Store) {
     let row = store.credential(&name("/a")).await.unwrap().unwrap();
 
     assert_eq!((row.id, row.versions, row.kind), (credential, 2, CredentialType::Value));
-    assert_eq!(row.newest, Some(Newest { id, number, stamp }));
+    assert_eq!(row.newest, Some(Newest { id, number, stamp, namespace: None }));
     assert_eq!(row.owner, Owner::default());
 }
 

@@ -16,6 +16,7 @@ use credsmith_core::domain::{
 
 use super::Refusal;
 use crate::credential::{
+    Credential,
     rotation::duration,
     spec::{CertificateBlock, CredentialSpec, PasswordBlock, PasswordRecipe, SignerRef},
 };
@@ -52,6 +53,12 @@ pub fn parameters(spec: &CredentialSpec, kind: CredentialType, namespace: &str) 
 pub fn signer(parameters: &Parameters) -> Option<CredentialName> {
     let ParametersOf::Certificate(certificate) = &parameters.of else { return None };
     certificate.ca.as_ref()?.parse().ok()
+}
+
+/// The same of an object, whether or not the rest of it can be parsed.
+pub fn signer_of(object: &Credential) -> Option<CredentialName> {
+    let signer = object.spec.certificate.as_ref()?.signed_by.clone()?;
+    path_of_signer(signer, object.metadata.namespace.as_deref()?).ok()?.parse().ok()
 }
 
 /// What absent fields came to mean.

@@ -31,6 +31,7 @@ CREATE TABLE credential (
     newest_number    INTEGER,
     newest_ms        INTEGER,
     newest_actor     TEXT,
+    newest_namespace TEXT,                                  -- UID of the namespace that its writer was of
     versions         INTEGER NOT NULL DEFAULT 0 CHECK (versions >= 0),
     created_ms       INTEGER NOT NULL,
     tombstoned_ms    INTEGER,                               -- set by a delete: the name is free from then on

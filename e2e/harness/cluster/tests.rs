@@ -1,0 +1,102 @@
+//! Programs and clusters that somebody else names: `KUBEBUILDER_ASSETS` and `CONTEXT`. Both are read from the environment, so
+//! what reads them is this test program again, with another one.
+
+use std::{fs, os::unix::fs::symlink, path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::process::Command;
+
+use crate::{
+    chart::RELEASE_NAMESPACE,
+    cluster::Cluster,
+    control_plane::{ControlPlane, Options},
+    sandbox::Sandbox,
+    tools::{Program, Tools},
+};
+
+#[tokio::test]
+async fn a_control_plane_starts_from_kubebuilder_assets_and_context_names_it() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let (assets, plane, state) = (dir.path().join("assets"), dir.path().join("plane"), dir.path().join("state"));
+    // As `setup-envtest` leaves them; the rest comes from the cache.
+    let tools = Tools::find(&Program::ALL).await?;
+    fs::create_dir(&assets)?;
+    for (name, program) in
+        [("etcd", Program::Etcd), ("kube-apiserver", Program::Apiserver), ("kubectl", Program::Kubectl)]
+    {
+        symlink(tools.path(program).canonicalize()?, assets.join(name))?;
+    }
+    let down = Down(&plane);
+    again(START, &[("KUBEBUILDER_ASSETS", &assets), (DIR, &plane)]).await?;
+    let started = ControlPlane::open(&plane).await?.context("a control plane")?;
+    for name in ["etcd", "kube-apiserver"] {
+        let record = fs::read_to_string(plane.join(format!("run/{name}.json")))?;
+        let program = assets.join(name).display().to_string();
+        ensure!(record.contains(&program), "{name} was not started from {program}");
+    }
+
+    // CONTEXT is looked up where kubectl looks, and what is found there is read and nothing else.
+    let inherited = dir.path().join("inherited.kubeconfig");
+    fs::copy(started.admin_kubeconfig(), &inherited)?;
+    let before = fs::read(&inherited)?;
+    let named = [("KUBECONFIG", inherited.as_path()), ("CONTEXT", Path::new("e2e")), ("CREDSMITH_STATE", &state)];
+    again(UP, &named).await?;
+    let cluster = Cluster::of(started).await?;
+    let found = cluster.kubectl(&["get", "serviceaccount", "credsmith", "--namespace", RELEASE_NAMESPACE], "").await?;
+    ensure!(found.contains("credsmith"), "{found}");
+    ensure!(fs::read(&inherited)? == before, "the inherited kubeconfig was written to");
+    ensure!(!state.join("control-plane").exists(), "it started a control plane of its own");
+
+    again(DOWN, &named).await?;
+    let left = cluster.kubectl(&["get", "crds", "--output=name"], "").await?;
+    ensure!(!left.contains("credsmith"), "{left}");
+    ensure!(fs::read(&inherited)? == before && !state.exists());
+    drop(down);
+    Ok(())
+}
+
+/// Not a test of its own: what the test above runs with another environment.
+#[tokio::test]
+async fn a_part_with_another_environment() -> Result<()> {
+    match std::env::var(PART).as_deref() {
+        Ok(START) => {
+            let dir = std::env::var_os(DIR).context("a directory")?.into();
+            ControlPlane::start(Options { dir: Some(dir), ..Options::default() }).await.map(drop)
+        }
+        Ok(UP) => Sandbox::up(false).await.map(drop),
+        Ok(DOWN) => Sandbox::down().await.map(drop),
+        _ => Ok(()),
+    }
+}
+
+async fn again(part: &str, environment: &[(&str, &Path)]) -> Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["--exact", "cluster::tests::a_part_with_another_environment", "--nocapture"])
+        .env_remove("CONTEXT")
+        // Whoever reads it without being told to fails.
+        .env("KUBECONFIG", "/nowhere/to/be/found")
+        .env(PART, part)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let ended = tokio::time::timeout(Duration::from_secs(120), command.output()).await??;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    ensure!(ended.status.success(), "{part}: {said}{}", String::from_utf8_lossy(&ended.stdout));
+    Ok(())
+}
+
+/// Ends what survives, however the test ends.
+struct Down<'a>(&'a Path);
+
+impl Drop for Down<'_> {
+    fn drop(&mut self) {
+        crate::process::end_all(&self.0.join("run")).ok();
+    }
+}
+
+const PART: &str = "HARNESS_TEST_PART";
+const DIR: &str = "HARNESS_TEST_DIR";
+const START: &str = "start";
+const UP: &str = "up";
+const DOWN: &str = "down";
