@@ -33,6 +33,7 @@ use credsmith_core::{
     store::{AuditLine, CredentialRow, Delete, Error, Found, PutOwner, PutVersion, Store, VersionRow, audit},
 };
 use futures::stream::BoxStream;
+use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::broadcast;
 
@@ -150,6 +151,10 @@ impl Store for Sqlite {
 
     fn find(&self, pattern: Pattern) -> BoxStream<'_, Result<Found, Error>> {
         lists::find(Arc::clone(&self.lists), pattern)
+    }
+
+    fn expiring(&self, pattern: Pattern, until: Timestamp) -> BoxStream<'_, Result<Found, Error>> {
+        lists::expiring(Arc::clone(&self.lists), pattern, until)
     }
 
     fn owned(&self) -> BoxStream<'_, Result<CredentialRow, Error>> {
