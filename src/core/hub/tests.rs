@@ -1,5 +1,7 @@
 //! What the use cases promise, over the plainest store.
 
+mod keys;
+
 use std::{collections::BTreeSet, sync::Mutex};
 
 use async_trait::async_trait;

@@ -41,7 +41,7 @@ async fn recorded_requests_get_the_recorded_answers() {
             }
         }
     }
-    println!("recorded: {compared} steps compared, {left_out} left out, {} differ", wrong.len());
+    eprintln!("recorded: {compared} steps compared, {left_out} left out, {} differ", wrong.len());
     assert!(wrong.is_empty(), "{:#?}", &wrong[..wrong.len().min(40)]);
     assert_eq!((compared, left_out), COUNTED);
 }

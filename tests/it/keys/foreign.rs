@@ -21,20 +21,44 @@ struct Kind {
     extensions: Option<&'static str>,
     /// By another CA.
     intermediate: bool,
+    /// What openssl says about it, so that the kind is what its name says.
+    shows: &'static str,
 }
 
 const RSA: &[&str] = &["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"];
 const P256: &[&str] = &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const CA: &str =
     "basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash\nkeyUsage=critical,keyCertSign,cRLSign\n";
-const PLAIN: Kind =
-    Kind { name: "plain", key: RSA, sec1: false, subject: b"CN=Plain\n", extensions: Some(CA), intermediate: false };
+const PLAIN: Kind = Kind {
+    name: "plain",
+    key: RSA,
+    sec1: false,
+    subject: b"CN=Plain\n",
+    extensions: Some(CA),
+    intermediate: false,
+    shows: "CN=PRINTABLESTRING:Plain",
+};
 const KINDS: [Kind; 14] = [
     PLAIN,
-    Kind { name: "two-ous-and-dcs", subject: b"0.DC=example\n1.DC=shop\n0.OU=one\n1.OU=two\nCN=OUs\n", ..PLAIN },
-    Kind { name: "multi-valued", subject: b"O=Org\nCN=Multi\n+OU=Side\n", ..PLAIN },
-    Kind { name: "teletex", subject: b"O=M\xfcller\nCN=T61\n", ..PLAIN },
-    Kind { name: "e-mail", subject: b"CN=Mail\nemailAddress=ca@example.com\n", ..PLAIN },
+    Kind {
+        shows: "DC=IA5STRING:example, DC=IA5STRING:shop, OU=PRINTABLESTRING:one, OU=PRINTABLESTRING:two",
+        name: "two-ous-and-dcs",
+        subject: b"0.DC=example\n1.DC=shop\n0.OU=one\n1.OU=two\nCN=OUs\n",
+        ..PLAIN
+    },
+    Kind {
+        shows: "OU=PRINTABLESTRING:Side + CN=PRINTABLESTRING:Multi",
+        name: "multi-valued",
+        subject: b"O=Org\nCN=Multi\n+OU=Side\n",
+        ..PLAIN
+    },
+    Kind { shows: "O=T61STRING:M", name: "teletex", subject: b"O=M\xfcller\nCN=T61\n", ..PLAIN },
+    Kind {
+        shows: "emailAddress=IA5STRING:ca@example.com",
+        name: "e-mail",
+        subject: b"CN=Mail\nemailAddress=ca@example.com\n",
+        ..PLAIN
+    },
     Kind {
         name: "no-ski",
         extensions: Some(
@@ -47,13 +71,23 @@ const KINDS: [Kind; 14] = [
         extensions: Some("basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=hash\n"),
         ..PLAIN
     },
-    Kind { name: "version-1", extensions: None, ..PLAIN },
-    Kind { name: "p256-sec1", key: P256, sec1: true, ..PLAIN },
-    Kind { name: "p256-pkcs8", key: P256, ..PLAIN },
-    Kind { name: "p384", key: &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], ..PLAIN },
-    Kind { name: "p521", key: &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"], ..PLAIN },
-    Kind { name: "ed25519", key: &["-algorithm", "ED25519"], ..PLAIN },
-    Kind { name: "intermediate", intermediate: true, ..PLAIN },
+    Kind { shows: "Version: 1 (0x0)", name: "version-1", extensions: None, ..PLAIN },
+    Kind { shows: "NIST CURVE: P-256", name: "p256-sec1", key: P256, sec1: true, ..PLAIN },
+    Kind { shows: "NIST CURVE: P-256", name: "p256-pkcs8", key: P256, ..PLAIN },
+    Kind {
+        shows: "NIST CURVE: P-384",
+        name: "p384",
+        key: &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        ..PLAIN
+    },
+    Kind {
+        shows: "NIST CURVE: P-521",
+        name: "p521",
+        key: &["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"],
+        ..PLAIN
+    },
+    Kind { shows: "ED25519 Public-Key", name: "ed25519", key: &["-algorithm", "ED25519"], ..PLAIN },
+    Kind { shows: "Issuer: CN=UTF8STRING:Root", name: "intermediate", intermediate: true, ..PLAIN },
 ];
 
 #[tokio::test]
@@ -63,15 +97,25 @@ async fn every_kind_of_foreign_ca_signs_a_leaf_that_openssl_accepts() {
     for kind in &KINDS {
         let bench = Bench::new();
         make(&bench, kind);
+        let says = bench.openssl(&[
+            "x509",
+            "-in",
+            "ca.crt",
+            "-noout",
+            "-text",
+            "-nameopt",
+            "sep_comma_plus_space,sname,show_type",
+        ]);
+        assert!(says.contains(kind.shows), "{}: {says}", kind.name);
         let name = format!("/ci/{}", kind.name);
         let ca = operator.import(&name, Given::Certificate(given(&bench))).await;
         assert!(ca.row.facts.is_ca, "{}", kind.name);
         let leaf = operator.generate(&format!("{name}-leaf"), leaf_of(&name)).await.unwrap();
         verify(&bench, &operator, &leaf, kind).await;
         accepted += 1;
-        println!("foreign CA {}: openssl verify accepts its leaf", kind.name);
+        eprintln!("foreign CA {}: openssl verify accepts its leaf", kind.name);
     }
-    println!("{accepted}/{}", KINDS.len());
+    eprintln!("{accepted}/{}", KINDS.len());
     assert_eq!(accepted, 14);
 }
 
