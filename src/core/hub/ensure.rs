@@ -128,6 +128,7 @@ impl Hub {
         };
         match self.write(caller, draft).await? {
             Written::New(version) => {
+                let version = Box::new(Version { issued: made.issued, ..*version });
                 let versions = version.row.number;
                 let credential = CredentialRow { versions, ..credential };
                 Ok(Ensured::Ready { version, credential, made: true, adopted, kept: kept(&wanted) })
