@@ -9,7 +9,7 @@ BUILD = $(CARGO) build --locked --package credsmith --package credsmith-harness
 # For the kill test: a build of its own, which tells the harness what it is about to do.
 BUILD_PROBE = $(CARGO) build --locked --features probe --bin credsmith-probe
 
-.PHONY: help demo test lint generate drift torture bench bench-operator up env down clean
+.PHONY: help demo test lint generate keys drift torture bench bench-operator up env down clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ generate: ## write again what is generated and checked in: crds/, docs/configura
 	@BLESS=1 $(CARGO) test --quiet --locked --package credsmith --lib reference >/dev/null
 	@BLESS=1 $(CARGO) test --quiet --locked --package credsmith --test it house >/dev/null
 	@git status --short crds charts docs
+
+keys: ## make many keys and let openssl check each (RSA=500 EC=10000)
+	@RSA_KEYS=$(or $(RSA),500) EC_KEYS=$(or $(EC),10000) $(CARGO) test --locked --package credsmith --test it keys::bulk -- --nocapture
 
 drift: ## edit thousands of Secrets behind the operator's back and count the repairs (N=2000)
 	@$(BUILD)

@@ -6,6 +6,7 @@ mod disk;
 mod drift;
 mod guards;
 mod house;
+mod keys;
 mod operator;
 mod outage;
 mod plain;

@@ -32,11 +32,8 @@ pub(super) async fn get(State(hub): State<Arc<Hub>>, caller: Caller, query: Quer
         (None, Some(text)) => Pattern::containing(&text),
         (None, None) => return by_name(&hub, &caller, &query).await,
     };
-    // Only certificates expire, and there are none yet.
-    match query.integer("expires-within-days")? {
-        Some(_) => Ok(view::json(format!("{FIND_START}{FIND_END}"))),
-        None => find(hub, caller, pattern).await,
-    }
+    let days = query.integer("expires-within-days")?;
+    find(hub, caller, pattern, days).await
 }
 
 /// GET `/data/{id}`. What is no id is the id of nothing.
@@ -87,10 +84,10 @@ async fn by_name(hub: &Hub, caller: &Caller, query: &Query) -> Result<Response, 
 
 /// Answers page by page, since a search may find a hundred thousand names. An error before the first page is an ordinary
 /// one; a later one breaks the connection off, because a list that just ends would look complete.
-async fn find(hub: Arc<Hub>, caller: Caller, pattern: Pattern) -> Result<Response, Error> {
+async fn find(hub: Arc<Hub>, caller: Caller, pattern: Pattern, days: Option<i32>) -> Result<Response, Error> {
     let (mut to, pages) = mpsc::channel(0);
     let search = async move {
-        if let Err(error) = search(&hub, &caller, pattern, &mut to).await {
+        if let Err(error) = search(&hub, &caller, pattern, days, &mut to).await {
             let _ = to.send(Err(error)).await; // nobody is left to be told
         }
     };
@@ -110,9 +107,13 @@ async fn search(
     hub: &Hub,
     caller: &Caller,
     pattern: Pattern,
+    days: Option<i32>,
     to: &mut mpsc::Sender<Result<String, hub::Error>>,
 ) -> Result<(), hub::Error> {
-    let mut found = hub.find(caller, pattern).await?;
+    let mut found = match days {
+        Some(days) => hub.expiring(caller, pattern, days).await?,
+        None => hub.find(caller, pattern).await?,
+    };
     let mut page = FIND_START.to_owned();
     let mut separator = "";
     while let Some(found) = found.next().await {

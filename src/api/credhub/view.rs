@@ -48,7 +48,8 @@ pub(super) fn data(versions: &[Version]) -> Response {
 /// One item of a find.
 pub(super) fn write_found(found: &Found, out: &mut String) {
     let (at, name) = (time(found.at), quoted(found.name.as_str()));
-    out.push_str(&format!(r#"{{"version_created_at":"{at}","name":{name}}}"#));
+    let expires = found.expires.map_or_else(String::new, |at| format!(r#","expiry_date":"{}""#, time(at)));
+    out.push_str(&format!(r#"{{"version_created_at":"{at}","name":{name}{expires}}}"#));
 }
 
 /// An answer of that JSON text.

@@ -54,7 +54,7 @@ impl Hub {
         let active = active.filter(|row| row.kind == CredentialType::Certificate).ok_or_else(missing)?;
         let version = self.open(active)?;
         let (pem, certificate) = read(&version).ok_or_else(missing)?;
-        if !certificate.is_ca {
+        if !certificate.may_sign(caller.accepts_foreign()) {
             return Err(SignerFault::NotCa(typed).into());
         }
         let transitional = transitional.map(|row| self.open(row)).transpose()?;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, future, stream::BoxStream};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Caller, Error, Hub, Who};
 use crate::{
@@ -20,6 +21,29 @@ impl Hub {
     /// Asks for access cluster-wide once, else for each first segment that holds a hit, at most 100 of them.
     pub async fn find(&self, caller: &Caller, pattern: Pattern) -> Result<BoxStream<'_, Result<Found, Error>>, Error> {
         let found = self.store.find(pattern.clone());
+        self.visible(caller, pattern, found).await
+    }
+
+    /// Of these, the ones whose newest version has expired or does so within that many days, in no particular order.
+    pub async fn expiring(
+        &self,
+        caller: &Caller,
+        pattern: Pattern,
+        days: i32,
+    ) -> Result<BoxStream<'_, Result<Found, Error>>, Error> {
+        let span = SignedDuration::from_hours(24 * i64::from(days));
+        let end = if days < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        let until = self.clock.now().checked_add(span).unwrap_or(end);
+        let found = self.store.expiring(pattern.clone(), until);
+        self.visible(caller, pattern, found).await
+    }
+
+    async fn visible<'a>(
+        &'a self,
+        caller: &Caller,
+        pattern: Pattern,
+        found: BoxStream<'a, Result<Found, store::Error>>,
+    ) -> Result<BoxStream<'a, Result<Found, Error>>, Error> {
         match &caller.who {
             Who::Operator { namespace, .. } => {
                 let namespace = namespace.clone();

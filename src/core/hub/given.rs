@@ -24,13 +24,16 @@ impl Caller {
     /// Checks before anyone asks who may: a bad certificate is bad for everybody (spec section 3.5).
     pub(super) fn checked(&self, given: Given) -> Result<Checked, Error> {
         let Given::Certificate(given) = given else { return Ok(Checked::Other(given)) };
-        let accepted = match self.who {
-            Who::Client(_) => AcceptedKeys::Rsa,
-            Who::Operator { .. } => AcceptedKeys::All,
-        };
+        let accepted = if self.accepts_foreign() { AcceptedKeys::All } else { AcceptedKeys::Rsa };
         let given = given.tidy();
         let certificate = given.check(accepted)?;
         Ok(Checked::Certificate(Box::new((given, certificate))))
+    }
+
+    /// Whether keys that are not RSA, and roots of version 1, are accepted: from a manifest. The API takes what CredHub's
+    /// takes.
+    pub(super) fn accepts_foreign(&self) -> bool {
+        matches!(self.who, Who::Operator { .. })
     }
 }
 
@@ -43,6 +46,7 @@ impl Hub {
         };
         let mut facts = facts(&certificate);
         facts.generated = Some(false);
+        facts.is_ca = certificate.may_sign(caller.accepts_foreign());
         facts.transitional = given.transitional;
         let mut ca = None;
         match &given.ca_name {
@@ -56,7 +60,7 @@ impl Hub {
                 ca = Some(pem);
             }
             // A CA that signed itself is its own signer; another certificate that did has none.
-            None if certificate.is_ca && certificate.is_self_signed() => {
+            None if facts.is_ca && certificate.is_self_signed() => {
                 facts.self_signed = true;
                 facts.ca_name = Some(name.to_string());
             }

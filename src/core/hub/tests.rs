@@ -1,6 +1,8 @@
 //! What the use cases promise, over the plainest store.
 
+mod keys;
 mod rotation;
+mod signing;
 
 use std::{collections::BTreeSet, sync::Mutex};
 

@@ -218,7 +218,7 @@ fn purpose(usage: ExtendedKeyUsage) -> Vec<u8> {
 }
 
 /// SHA-1 of the bits of the key (RFC 5280, section 4.2.1.2, method 1). A name for the key, not a proof of anything.
-fn key_identifier(spki: &[u8]) -> Vec<u8> {
+pub fn key_identifier(spki: &[u8]) -> Vec<u8> {
     let mut key = Reader::new(spki).sequence().expect("a public key is a sequence");
     key.any();
     let bits = key.take(der::BIT_STRING).and_then(|bits| bits.split_first()).map(|(_, bits)| bits);

@@ -10,7 +10,7 @@ use x509_parser::{
     oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512},
     prelude::FromDer,
     public_key::PublicKey,
-    x509::SubjectPublicKeyInfo,
+    x509::{SubjectPublicKeyInfo, X509Version},
 };
 
 use super::pem;
@@ -32,6 +32,8 @@ pub struct Certificate {
     pub not_after: Timestamp,
     /// By its basic constraints.
     pub is_ca: bool,
+    /// Of version 1, which has no constraints that could say anything.
+    pub is_version_1: bool,
     pub path_length: Option<u32>,
     /// The subject key identifier.
     pub ski: Option<Vec<u8>>,
@@ -75,6 +77,7 @@ impl Certificate {
             not_before: time(read.validity().not_before.timestamp())?,
             not_after: time(read.validity().not_after.timestamp())?,
             is_ca: constraints.is_some_and(|constraints| constraints.ca),
+            is_version_1: read.version() == X509Version::V1,
             path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
             ski,
             key_usage,
@@ -109,6 +112,12 @@ impl Certificate {
     /// Its issuer is its subject, and it verifies under its own key (spec section 3.8).
     pub fn is_self_signed(&self) -> bool {
         self.is_issued_by(self)
+    }
+
+    /// Whether it may sign others. A root of version 1 may where `old_roots` are accepted, as openssl has it: CAs that were
+    /// made before 1996 are still around.
+    pub fn may_sign(&self, old_roots: bool) -> bool {
+        self.is_ca || old_roots && self.is_version_1 && self.is_self_signed()
     }
 
     /// Whether that public half, with its algorithm, is of the same key.

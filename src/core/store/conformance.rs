@@ -87,6 +87,7 @@ macro_rules! conformance {
             finds_come_newest_first
             a_name_without_versions_is_not_found
             a_deleted_name_is_not_found
+            what_expires_by_then_is_found_by_its_newest_version
             a_long_list_gives_each_name_once
             a_list_that_nobody_reads_on_is_no_burden
             every_credential_with_an_object_is_listed_and_no_other

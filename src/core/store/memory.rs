@@ -170,10 +170,21 @@ impl Store for InMemory {
         let fits = state.live.iter().filter(|(folded, _)| pattern.matches(folded));
         let found = fits.filter_map(|(_, row)| {
             let at = row.newest.as_ref()?.stamp.at;
-            Some(Found { name: row.name.clone(), at })
+            Some(Found { name: row.name.clone(), at, expires: None })
         });
         let mut found: Vec<_> = found.collect();
         found.sort_by_key(|found| std::cmp::Reverse(found.at));
+        stream::iter(found.into_iter().map(Ok)).boxed()
+    }
+
+    fn expiring(&self, pattern: Pattern, until: Timestamp) -> BoxStream<'_, Result<Found, Error>> {
+        let state = self.lock();
+        let found = state.live.iter().filter(|(folded, _)| pattern.matches(folded)).filter_map(|(_, row)| {
+            let newest = state.versions.get(&row.id)?.last()?;
+            let expires = newest.facts.expires.filter(|expires| *expires <= until)?;
+            Some(Found { name: row.name.clone(), at: newest.stamp.at, expires: Some(expires) })
+        });
+        let found: Vec<_> = found.collect();
         stream::iter(found.into_iter().map(Ok)).boxed()
     }
 

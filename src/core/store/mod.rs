@@ -81,6 +81,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Credentials with at least one version whose folded name fits, most recently written first.
     fn find(&self, pattern: Pattern) -> BoxStream<'_, Result<Found, Error>>;
 
+    /// Of these, the ones whose newest version expires at that time or before, in no particular order.
+    fn expiring(&self, pattern: Pattern, until: Timestamp) -> BoxStream<'_, Result<Found, Error>>;
+
     /// Every credential that a live `Credential` has, in no particular order.
     fn owned(&self) -> BoxStream<'_, Result<CredentialRow, Error>>;
 

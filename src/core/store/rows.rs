@@ -111,4 +111,6 @@ pub struct Found {
     pub name: CredentialName,
     /// When the newest version was made.
     pub at: Timestamp,
+    /// When it expires, where that was asked for.
+    pub expires: Option<Timestamp>,
 }

@@ -42,14 +42,32 @@ pub fn find(readers: Arc<Readers>, pattern: Pattern) -> BoxStream<'static, Resul
         Ok(found)
     };
     // A name never changes, so that with the time from the gathering this is the state at that moment.
-    paged(readers, gather, |db, &(ms, row)| {
-        one(db, NAME, [row], |row| {
-            let mut columns = Columns::new(row, "credential");
-            let _ = columns.optional_blob("id")?;
-            let name = columns.name()?;
-            let at = Timestamp::from_millisecond(ms).map_err(|_| columns.damaged("newest_ms is out of range"))?;
-            Ok(Found { name, at })
-        })
+    paged(readers, gather, |db, &(ms, row)| named(db, row, ms, None))
+}
+
+/// Of these, the ones whose newest version expires at that time or before.
+pub fn expiring(readers: Arc<Readers>, pattern: Pattern, until: Timestamp) -> BoxStream<'static, Result<Found, Error>> {
+    let gather = move |db: &Connection| {
+        let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let until = until.as_millisecond();
+        let found: Vec<(i64, i64, i64)> = match &pattern {
+            Pattern::Below(prefix) => all(db, EXPIRING_BELOW, (until, prefix, past(prefix)), read)?,
+            Pattern::Containing(text) => all(db, EXPIRING_CONTAINING, (until, text), read)?,
+        };
+        Ok(found)
+    };
+    paged(readers, gather, |db, &(ms, row, expires)| named(db, row, ms, Some(expires)))
+}
+
+fn named(db: &Connection, row: i64, ms: i64, expires: Option<i64>) -> Result<Option<Found>, Fault> {
+    one(db, NAME, [row], |row| {
+        let mut columns = Columns::new(row, "credential");
+        let _ = columns.optional_blob("id")?;
+        let name = columns.name()?;
+        let at = Timestamp::from_millisecond(ms).map_err(|_| columns.damaged("newest_ms is out of range"))?;
+        let expires = expires.map(Timestamp::from_millisecond).transpose();
+        let expires = expires.map_err(|_| columns.damaged("expires_ms of the newest version is out of range"))?;
+        Ok(Found { name, at, expires })
     })
 }
 
@@ -159,11 +177,22 @@ fn past(prefix: &str) -> String {
     format!("{prefix}\u{7f}")
 }
 
+/// By the index of what expires, so that it takes as long as there is to tell.
+macro_rules! expiring {
+    () => {
+        "SELECT c.newest_ms, c.row, v.expires_ms FROM version v INDEXED BY version_expires \
+         CROSS JOIN credential c ON c.row = v.credential AND c.newest = v.id \
+         WHERE v.expires_ms <= ?1 AND c.tombstoned_ms IS NULL AND "
+    };
+}
+
 pub const FIND_BELOW: &str = "SELECT newest_ms, row FROM credential \
      WHERE folded >= ?1 AND folded < ?2 AND tombstoned_ms IS NULL AND newest_ms IS NOT NULL";
 /// Through the index: it holds the names alone, and the table is read for hits only.
 pub const FIND_CONTAINING: &str = "SELECT newest_ms, row FROM credential INDEXED BY credential_name \
      WHERE instr(folded, ?1) > 0 AND tombstoned_ms IS NULL AND newest_ms IS NOT NULL";
+pub const EXPIRING_BELOW: &str = concat!(expiring!(), "c.folded >= ?2 AND c.folded < ?3");
+pub const EXPIRING_CONTAINING: &str = concat!(expiring!(), "instr(c.folded, ?2) > 0");
 pub const OWNED: &str = "SELECT row FROM credential WHERE owner_object IS NOT NULL AND tombstoned_ms IS NULL";
 const NAME: &str = "SELECT row, id, name, folded FROM credential WHERE row = ?1";
 const OWNED_ROW: &str = concat!(

@@ -166,6 +166,10 @@ impl Store for Sqlite {
         lists::find(Arc::clone(&self.lists), pattern)
     }
 
+    fn expiring(&self, pattern: Pattern, until: Timestamp) -> BoxStream<'_, Result<Found, Error>> {
+        lists::expiring(Arc::clone(&self.lists), pattern, until)
+    }
+
     fn owned(&self) -> BoxStream<'_, Result<CredentialRow, Error>> {
         lists::owned(Arc::clone(&self.lists))
     }

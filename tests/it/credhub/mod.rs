@@ -6,4 +6,6 @@ mod data;
 mod find;
 mod generate;
 mod http;
+mod keys;
 mod random;
+mod vectors;

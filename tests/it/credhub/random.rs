@@ -59,7 +59,15 @@ fn bodies() -> impl Strategy<Value = String> {
 
 /// A name, a type and whatever for a value.
 fn whole() -> impl Strategy<Value = String> {
-    let kinds = prop_oneof![Just("value"), Just("json"), Just("password"), Just("user")];
+    let kinds = prop_oneof![
+        Just("value"),
+        Just("json"),
+        Just("password"),
+        Just("user"),
+        Just("rsa"),
+        Just("ssh"),
+        Just("certificate")
+    ];
     (kinds, values()).prop_map(|(kind, value)| format!(r#"{{"name":"/ci/v","type":"{kind}","value":{value}}}"#))
 }
 
@@ -73,14 +81,15 @@ fn objects() -> impl Strategy<Value = String> {
 }
 
 fn values() -> impl Strategy<Value = String> {
-    let words = "/ci/v|ci/v|/ci//v|/ci/ü|/|value|json|password|user|USER|rsa|provider|overwrite|no-overwrite|converge";
+    let words = "/ci/v|ci/v|/ci//v|/ci/ü|/|value|json|password|user|USER|rsa|ssh|certificate|crl_sign|10\\.0\\.0\\.1|provider|overwrite|no-overwrite|converge";
     let leaf = prop_oneof![
         5 => words.prop_map(|word| format!(r#""{word}""#)),
         2 => Just(format!(r#""{SECRET}""#)),
         1 => "null|true|false|\"true\"|-0|1e400|12345678901234567890|1\\.50|\"\\\\ud800\"|nul|\"\t\"",
     ];
     leaf.prop_recursive(3, 12, 4, |inner| {
-        let keys = "username|password|password_hash|length|exclude_upper|include_special|x";
+        let keys = "username|password|password_hash|length|exclude_upper|include_special|x|common_name|key_usage|is_ca|\
+                    alternative_names|duration|key_length|ca|ca_name|certificate|private_key|public_key|transitional";
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::vec((keys, inner), 0..4).prop_map(object),

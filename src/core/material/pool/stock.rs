@@ -32,6 +32,6 @@ impl RsaKeys for KeyStock {
 }
 
 /// How many different ones there are of each size.
-pub const KEYS: usize = 6;
+pub const KEYS: usize = 32;
 static STOCK: Mutex<[Vec<RsaKey>; RsaSize::ALL.len()]> = Mutex::new([const { Vec::new() }; RsaSize::ALL.len()]);
 const UNPOISONED: &str = "nobody panics with the stock in hand";

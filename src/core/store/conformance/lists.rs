@@ -52,8 +52,31 @@ pub async fn finds_come_newest_first(store: &dyn Store) {
     for pattern in [Pattern::below("/x"), Pattern::containing("/x/")] {
         let found: Vec<Found> = store.find(pattern).try_collect().await.unwrap();
         let wanted = [("/x/b", 50), ("/x/c", 40), ("/x/a", 30), ("/x/d", 20)];
-        assert_eq!(found, wanted.map(|(path, ms)| Found { name: name(path), at: at(ms) }));
+        assert_eq!(found, wanted.map(|(path, ms)| Found { name: name(path), at: at(ms), expires: None }));
     }
+}
+
+pub async fn what_expires_by_then_is_found_by_its_newest_version(store: &dyn Store) {
+    let expiring = |ms| Facts { expires: Some(at(ms)), ..Facts::default() };
+    let table = [("/x/a", 10), ("/x/B", 20), ("/x/c", 30), ("/y/d", 10), ("/x/e", 10)];
+    for (path, ms) in table {
+        put_again(store, PutVersion { facts: expiring(ms), stamp: stamp(1), ..put(path) }).await.unwrap();
+    }
+    put_again(store, PutVersion { facts: expiring(99), stamp: stamp(2), ..put("/x/a") }).await.unwrap(); // renewed
+    written(store, "/x/never").await;
+    deleted(store, "/x/e").await;
+
+    let found = async |pattern: Pattern, until| {
+        let mut found: Vec<Found> = store.expiring(pattern, at(until)).try_collect().await.unwrap();
+        found.sort_by_key(|found| found.expires);
+        found.into_iter().map(|found| (found.name.to_string(), found.at, found.expires)).collect::<Vec<_>>()
+    };
+    let row = |path: &str, made, ms| (path.to_owned(), at(made), Some(at(ms)));
+    assert_eq!(found(Pattern::below("/x"), 9).await, []);
+    assert_eq!(found(Pattern::below("/x"), 20).await, [row("/x/B", 1, 20)]);
+    assert_eq!(found(Pattern::below("/X"), 99).await, [row("/x/B", 1, 20), row("/x/c", 1, 30), row("/x/a", 2, 99)]);
+    assert_eq!(found(Pattern::containing("/D"), 99).await, [row("/y/d", 1, 10)]);
+    assert_eq!(found(Pattern::below(""), 10).await, [row("/y/d", 1, 10)]);
 }
 
 pub async fn a_name_without_versions_is_not_found(store: &dyn Store) {

@@ -46,6 +46,14 @@ fn every_question_uses_an_index_and_sorts_nothing() {
         ),
         (lists::FIND_BELOW, &["SEARCH credential USING INDEX credential_name (folded>? AND folded<?)"]),
         (lists::FIND_CONTAINING, &["SCAN credential USING INDEX credential_name"]),
+        (
+            lists::EXPIRING_BELOW,
+            &["SEARCH v USING INDEX version_expires (expires_ms<?)", "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"],
+        ),
+        (
+            lists::EXPIRING_CONTAINING,
+            &["SEARCH v USING INDEX version_expires (expires_ms<?)", "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"],
+        ),
         (lists::OWNED, &["SEARCH credential USING INDEX credential_owner (owner_object>?)"]),
     ] {
         assert_eq!(plan(&store, sql), wanted, "{sql}");
