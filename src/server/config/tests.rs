@@ -119,6 +119,11 @@ fn a_bad_value_is_named_with_its_cause_and_a_next_step() {
              CREDSMITH_AUDIENCE, or audience in the configuration file",
         ),
         (
+            ["--ready-keys", "1025"],
+            "setting readyKeys: 1025 is not from 0 to 1024; give such a number, by --ready-keys, CREDSMITH_READY_KEYS, or \
+             readyKeys in the configuration file",
+        ),
+        (
             ["--workers", "0"],
             "setting workers: 0 is not from 1 to 1024; give such a number, by --workers, CREDSMITH_WORKERS, or \
              workers in the configuration file",
