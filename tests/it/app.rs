@@ -20,9 +20,9 @@ use credsmith_core::{
     auth::{Identity, KubernetesUser, ReviewUnavailable, Reviewer, TokenError, Verifier},
     domain::{
         Actor, NamespaceUid, ObjectUid, Operation, Parameters, SecretText, ownership::ApiWrites,
-        parameters::PasswordParameters,
+        parameters::PasswordParameters, rotation::Rotation,
     },
-    hub::{Caller, Hub, Wanted, WantedOrigin},
+    hub::{Caller, Hub, Surroundings, Wanted, WantedOrigin},
     keyring::{Keyring, MasterKey},
     material::{KeyStock, Material},
     metrics::Metrics,
@@ -30,7 +30,21 @@ use credsmith_core::{
     world::{FixedClock, SeededEntropy},
 };
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use tower::ServiceExt;
+
+/// Objects that all exist and may all start.
+pub struct Everybody;
+
+impl Surroundings for Everybody {
+    fn is_live(&self, _: &ObjectUid) -> bool {
+        true
+    }
+
+    fn start(&self, _: &ObjectUid, _: Timestamp) -> Result<(), Timestamp> {
+        Ok(())
+    }
+}
 
 /// A server, and what a test may turn about it.
 pub struct TestApp {
@@ -109,9 +123,10 @@ impl TestApp {
             namespace_uid: NamespaceUid::new("namespace"),
             inherits: None,
             never_adopt: false,
+            rotation: Rotation::default(),
         };
         let operator = Caller::operator("ci", epoch, self.hub.clock.now());
-        self.hub.ensure(&operator, wanted, |_| true).await.unwrap();
+        self.hub.ensure(&operator, wanted, &Everybody).await.unwrap();
     }
 
     fn number_ids(&self, text: &str) -> String {

@@ -3,7 +3,7 @@
 mod bulk;
 mod chain;
 mod foreign;
-mod tools;
+pub mod tools;
 
 use credsmith_core::{
     domain::{
@@ -13,12 +13,13 @@ use credsmith_core::{
             CertificateParameters,
             certificate::{KeyKind, Subject},
         },
+        rotation::Rotation,
     },
     hub::{Caller, Ensured, Error, Given, Version, Wanted, WantedOrigin},
     world::{Clock, SystemClock},
 };
 
-use crate::app::TestApp;
+use crate::app::{Everybody, TestApp};
 
 /// An operator over a store in memory, as objects of `ci` use it.
 struct Operator {
@@ -61,9 +62,10 @@ impl Operator {
             namespace_uid: NamespaceUid::new("namespace"),
             inherits: None,
             never_adopt: false,
+            rotation: Rotation::default(),
             name,
         };
-        match self.app.hub.ensure(&self.caller, wanted, |_| true).await? {
+        match self.app.hub.ensure(&self.caller, wanted, &Everybody).await? {
             Ensured::Ready { version, .. } => Ok(*version),
             other => panic!("{other:?}"),
         }
