@@ -1,9 +1,9 @@
 //! How many rotations may start by time in a minute.
 //!
 //! After a long stop everything is overdue at once. Each gets a place in a line whose steps are evenly spaced, comes back
-//! at its time, and nobody has to ask again in between.
+//! at its time, and nobody has to ask again in between. Whatever the clock does, no minute sees more starts than that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,8 +13,10 @@ use super::ids::ObjectUid;
 #[derive(Clone, Debug)]
 pub struct Budget {
     step: SignedDuration,
-    /// When somebody started last.
-    last: Timestamp,
+    /// Starts in a minute.
+    most: usize,
+    /// The latest starts, as many as a minute may see.
+    starts: VecDeque<Timestamp>,
     /// When the place after the last one begins.
     free: Timestamp,
     places: HashMap<ObjectUid, Timestamp>,
@@ -23,8 +25,9 @@ pub struct Budget {
 impl Budget {
     /// So many starts a minute, at least one.
     pub fn new(a_minute: u32) -> Self {
-        let step = SignedDuration::from_millis(60_000_u64.div_ceil(a_minute.max(1).into()) as i64);
-        Self { step, last: Timestamp::MIN, free: Timestamp::MIN, places: HashMap::new() }
+        let a_minute = a_minute.max(1);
+        let step = SignedDuration::from_millis(60_000_u64.div_ceil(a_minute.into()) as i64);
+        Self { step, most: a_minute as usize, starts: VecDeque::new(), free: Timestamp::MIN, places: HashMap::new() }
     }
 
     /// Lets an object start now, or says when its turn is.
@@ -32,19 +35,28 @@ impl Budget {
         if self.is_beyond_the_line(now) {
             // The clock went back, or most of the line left: whoever is still there need not wait for nobody.
             self.places.clear();
-            self.free = if self.last <= now { self.last.checked_add(self.step).unwrap_or(now) } else { now };
+            self.free = self.after_last().filter(|free| *free <= later(now, self.step)).unwrap_or(now);
         }
-        let place = match self.places.get(object) {
+        let mut place = match self.places.get(object) {
             Some(place) => *place,
-            None => {
-                let place = self.free.max(now);
-                self.free = place.checked_add(self.step).unwrap_or(Timestamp::MAX);
-                place
-            }
+            None => self.line_up(now),
         };
+        // A clock that jumps, or a machine that slept, lets many turns come at once: one of them is taken, and the others
+        // line up anew.
+        if now.duration_since(place) > LATE
+            && let Some(next) = self.after_last().filter(|next| *next > now)
+        {
+            place = self.line_up(next);
+        }
+        if place <= now {
+            place = self.full_until(now).unwrap_or(place);
+        }
         if place <= now {
             self.places.remove(object);
-            self.last = now;
+            if self.starts.len() == self.most {
+                self.starts.pop_front();
+            }
+            self.starts.push_back(now);
             return Ok(());
         }
         self.places.insert(object.clone(), place);
@@ -61,6 +73,25 @@ impl Budget {
         self.places.len()
     }
 
+    /// The next free place from then on.
+    fn line_up(&mut self, from: Timestamp) -> Timestamp {
+        let place = self.free.max(from);
+        self.free = later(place, self.step);
+        place
+    }
+
+    /// The place after the last start.
+    fn after_last(&self) -> Option<Timestamp> {
+        self.starts.back().map(|last| later(*last, self.step))
+    }
+
+    /// Where this minute has seen all that it may: when the next one can start.
+    fn full_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_recent = |start: &&Timestamp| **start <= now && later(**start, MINUTE) > now;
+        let recent = self.starts.iter().filter(is_recent);
+        (recent.clone().count() >= self.most).then(|| recent.min().map(|first| later(*first, MINUTE))).flatten()
+    }
+
     /// Whether the line begins, or where nobody waits ends, later than those who wait can account for.
     fn is_beyond_the_line(&self, now: Timestamp) -> bool {
         let longest = self.step.checked_mul(i32::try_from(self.places.len() + 1).unwrap_or(i32::MAX));
@@ -69,6 +100,14 @@ impl Budget {
             || self.places.values().min().is_some_and(|first| end.is_some_and(|end| *first > end))
     }
 }
+
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+/// How late somebody may come to its turn and still have it: looks take their time.
+const LATE: SignedDuration = SignedDuration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -118,6 +157,51 @@ mod tests {
             assert!(minute.count() <= 7, "from {from}");
         }
         assert!(starts.len() >= 69, "{} starts in ten minutes", starts.len());
+    }
+
+    #[test]
+    fn a_clock_that_jumps_over_many_turns_lets_one_start_and_the_others_line_up_anew() {
+        let mut budget = Budget::new(60);
+        for number in 0..200 {
+            let _ = budget.start(&uid(number), noon());
+        }
+        let mut now = noon() + SignedDuration::from_hours(24 * 400);
+        let (mut left, mut starts) = ((1..200).collect::<Vec<_>>(), Vec::new());
+        while !left.is_empty() {
+            left.retain(|number| {
+                let start = budget.start(&uid(*number), now);
+                starts.extend(start.is_ok().then_some(now));
+                start.is_err()
+            });
+            assert_eq!(starts.last(), Some(&now), "somebody starts at each step");
+            now += SignedDuration::from_secs(1);
+        }
+        assert_eq!(starts.len(), 199);
+        assert!(starts.windows(2).all(|two| two[0] < two[1]), "one at a time");
+    }
+
+    #[test]
+    fn looks_that_come_a_little_late_keep_their_turn_and_no_minute_is_overdrawn() {
+        let mut budget = Budget::new(60);
+        for number in 0..300 {
+            let _ = budget.start(&uid(number), noon());
+        }
+        let mut starts = vec![noon()];
+        for number in 1..300_i64 {
+            // Every fifth comes late, together with those after it.
+            let late = if number % 5 == 0 { 0 } else { 5 - number % 5 };
+            let mut now = noon() + SignedDuration::from_secs(number + late);
+            if let Err(turn) = budget.start(&uid(number as usize), now) {
+                assert!(turn <= now + SignedDuration::from_secs(5), "{number} waits until {turn}");
+                now = turn;
+                assert_eq!(budget.start(&uid(number as usize), now), Ok(()), "{number}");
+            }
+            starts.push(now);
+        }
+        for from in &starts {
+            let minute = starts.iter().filter(|at| *at >= from && **at < *from + MINUTE);
+            assert!(minute.count() <= 60, "from {from}");
+        }
     }
 
     #[test]

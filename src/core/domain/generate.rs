@@ -29,41 +29,64 @@ pub fn generate(parameters: &Parameters, entropy: &dyn Entropy) -> Result<Option
 
 /// At least so many of each class, the rest uniform over all of them, then shuffled.
 fn password(rules: &PasswordRules, entropy: &dyn Entropy) -> SecretText {
+    let mut dice = Dice::new(entropy);
     let mut out = Zeroizing::new(Vec::with_capacity(rules.length.into()));
     for class in &rules.classes {
         for _ in 0..class.least {
-            out.push(pick(class.characters.as_bytes(), entropy));
+            out.push(dice.pick(class.characters.as_bytes()));
         }
     }
     let union: Vec<u8> = rules.classes.iter().flat_map(|class| class.characters.bytes()).collect();
     while out.len() < rules.length.into() {
-        out.push(pick(&union, entropy));
+        out.push(dice.pick(&union));
     }
     for last in (1..out.len()).rev() {
-        out.swap(last, below(last + 1, entropy)); // Fisher and Yates
+        out.swap(last, dice.below(last + 1)); // Fisher and Yates
     }
     SecretText::new(out.iter().copied().map(char::from).collect())
 }
 
 fn letters(count: usize, entropy: &dyn Entropy) -> String {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    (0..count).map(|_| char::from(pick(LETTERS, entropy))).collect()
+    let mut dice = Dice::new(entropy);
+    (0..count).map(|_| char::from(dice.pick(LETTERS))).collect()
 }
 
-fn pick(from: &[u8], entropy: &dyn Entropy) -> u8 {
-    from[below(from.len(), entropy)]
+/// Random bytes, fetched many at a time: each fetch is a system call.
+struct Dice<'a> {
+    entropy: &'a dyn Entropy,
+    bytes: Zeroizing<[u8; 64]>,
+    used: usize,
 }
 
-/// A number below `bound` (1 to 256), each equally likely: a byte that would favour the small ones is drawn again.
-fn below(bound: usize, entropy: &dyn Entropy) -> usize {
-    let fair = 256 - 256 % bound;
-    loop {
-        let mut byte = [0];
-        entropy.fill(&mut byte);
-        let drawn = usize::from(byte[0]);
-        if drawn < fair {
-            return drawn % bound;
+impl<'a> Dice<'a> {
+    fn new(entropy: &'a dyn Entropy) -> Self {
+        let bytes = Zeroizing::new([0; 64]);
+        Self { entropy, used: bytes.len(), bytes }
+    }
+
+    fn pick(&mut self, from: &[u8]) -> u8 {
+        from[self.below(from.len())]
+    }
+
+    /// A number below `bound` (1 to 256), each equally likely: a byte that would favour the small ones is drawn again.
+    fn below(&mut self, bound: usize) -> usize {
+        let fair = 256 - 256 % bound;
+        loop {
+            let drawn = usize::from(self.byte());
+            if drawn < fair {
+                return drawn % bound;
+            }
         }
+    }
+
+    fn byte(&mut self) -> u8 {
+        if self.used == self.bytes.len() {
+            self.entropy.fill(self.bytes.as_mut_slice());
+            self.used = 0;
+        }
+        self.used += 1;
+        self.bytes[self.used - 1]
     }
 }
 

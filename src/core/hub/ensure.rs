@@ -17,9 +17,9 @@ use crate::{
         VersionId,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
         rotation::Rotation,
-        schedule::{self, Due, Kept, Making, Origin, Request, Terms, Turn},
+        schedule::{self, Answer, Due, Kept, Making, Origin, Request, Terms, Turn},
     },
-    store::{CredentialRow, Facts, PutOwner, WriteMode},
+    store::{CredentialRow, Facts, Newest, PutOwner, VersionRow, WriteMode},
 };
 
 /// What an object wants.
@@ -149,10 +149,14 @@ impl Hub {
         };
         match self.write(caller, draft).await? {
             Written::New(version) => {
-                let credential = CredentialRow { versions: version.row.number, ..credential };
+                // As the next look will find it, or the status would be written once more for nothing.
+                let VersionRow { id, number, stamp, .. } = &version.row;
+                let newest = Newest { id: *id, number: *number, stamp: stamp.clone(), namespace: None };
+                let credential = CredentialRow { versions: *number, newest: Some(newest), ..credential };
                 let introduced = making.transitional.then_some(version.row.number);
-                if let (Some(_), Some(Standing { version, .. })) = (introduced, standing) {
-                    let (version, kept) = (Box::new(version), Kept { turn: Turn::NeedsSteps, ..kept(&wanted) });
+                if let (Some(_), Some(Standing { version: signing, .. })) = (introduced, standing) {
+                    let (turn, request) = (Turn::NeedsSteps, Answer::AlreadyUsed(version.row.id));
+                    let (version, kept) = (Box::new(signing), Kept { turn, request, drifted: making.drifted });
                     let (made, overdue) = (false, None);
                     return Ok(Ensured::Ready { version, credential, made, adopted, kept, introduced, overdue });
                 }

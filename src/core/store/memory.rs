@@ -11,8 +11,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::broadcast;
 
 use super::{
-    AuditLine, CredentialRow, Delete, Error, Found, Newest, PutOwner, PutVersion, Store, VersionRow, VersionState,
-    WriteMode, audit,
+    AuditLine, Change, CredentialRow, Delete, Error, Found, Newest, PutOwner, PutVersion, Store, VersionRow,
+    VersionState, WriteMode, audit,
 };
 use crate::{
     domain::{
@@ -26,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct InMemory {
     state: Mutex<State>,
-    changes: broadcast::Sender<CredentialName>,
+    changes: broadcast::Sender<Change>,
 }
 
 #[derive(Debug, Default)]
@@ -51,8 +51,8 @@ impl InMemory {
         self.state.lock().expect("nobody panics with the state in hand")
     }
 
-    fn tell(&self, name: &CredentialName) {
-        let _ = self.changes.send(name.clone()); // nobody listening is fine
+    fn tell(&self, change: Change) {
+        let _ = self.changes.send(change); // nobody listening is fine
     }
 }
 
@@ -65,14 +65,16 @@ impl Default for InMemory {
 #[async_trait]
 impl Store for InMemory {
     async fn put_version(&self, put: PutVersion) -> Result<VersionRow, Error> {
+        let change = put.change(&put.name);
         let row = self.lock().put_version(put)?;
-        self.tell(&row.name);
+        self.tell(Change { name: row.name.clone(), ..change });
         Ok(row)
     }
 
     async fn claim(&self, claim: PutOwner) -> Result<CredentialRow, Error> {
+        let change = claim.change(&claim.name);
         let row = self.lock().claim(claim)?;
-        self.tell(&row.name);
+        self.tell(Change { name: row.name.clone(), ..change });
         Ok(row)
     }
 
@@ -96,7 +98,7 @@ impl Store for InMemory {
             row
         };
         if let Some(row) = &row {
-            self.tell(&row.name);
+            self.tell(Change { name: row.name.clone(), by: None });
         }
         Ok(row)
     }
@@ -114,7 +116,7 @@ impl Store for InMemory {
             state.record(delete.audit);
             row
         };
-        self.tell(&row.name);
+        self.tell(Change { name: row.name.clone(), by: None });
         Ok(Some(row))
     }
 
@@ -238,7 +240,7 @@ impl Store for InMemory {
         Ok(self.lock().audit.iter().rev().take(limit as usize).cloned().collect())
     }
 
-    fn changes(&self) -> broadcast::Receiver<CredentialName> {
+    fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 

@@ -108,11 +108,19 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The newest audit lines, newest first.
     async fn audit(&self, limit: u32) -> Result<Vec<audit::Record>, Error>;
 
-    /// Names whose credential changed, each after its step is on disk. A receiver that lags is told so.
-    fn changes(&self) -> tokio::sync::broadcast::Receiver<CredentialName>;
+    /// What changed, each after its step is on disk. A receiver that lags is told so.
+    fn changes(&self) -> tokio::sync::broadcast::Receiver<Change>;
 
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), Error>;
+}
+
+/// A credential that changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub name: CredentialName,
+    /// The object that changed its own credential, and need not be told.
+    pub by: Option<ObjectUid>,
 }
 
 /// A version to add, and under which condition.
@@ -155,6 +163,14 @@ pub enum WriteMode {
     After(VersionId),
 }
 
+impl PutVersion {
+    /// What is told of it.
+    pub fn change(&self, name: &CredentialName) -> Change {
+        let by = self.epoch.and(self.holder.as_ref()).map(|object| object.uid.clone());
+        Change { name: name.clone(), by }
+    }
+}
+
 /// An owner to record, and the one that was seen before.
 #[derive(Clone, Debug)]
 pub struct PutOwner {
@@ -168,6 +184,13 @@ pub struct PutOwner {
     pub epoch: Epoch,
     pub at: Timestamp,
     pub audit: AuditLine,
+}
+
+impl PutOwner {
+    /// What is told of it.
+    pub fn change(&self, name: &CredentialName) -> Change {
+        Change { name: name.clone(), by: self.owner.object.as_ref().map(|object| object.uid.clone()) }
+    }
 }
 
 /// A credential to tombstone.

@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use credsmith_core::{
     domain::{CredentialId, CredentialName, Epoch, ObjectUid, RequestId, VersionId, ids::DataKeyId, name::Pattern},
     keyring::{DataKeyRow, KeyId, Sealed, WrappedKey},
-    store::{AuditLine, CredentialRow, Delete, Error, Found, PutOwner, PutVersion, Store, VersionRow, audit},
+    store::{AuditLine, Change, CredentialRow, Delete, Error, Found, PutOwner, PutVersion, Store, VersionRow, audit},
 };
 use futures::stream::BoxStream;
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ pub struct Sqlite {
     points: Readers,
     lists: Arc<Readers>,
     writer: Writer,
-    changes: broadcast::Sender<CredentialName>,
+    changes: broadcast::Sender<Change>,
     _lock: Lock,
 }
 
@@ -204,7 +204,7 @@ impl Store for Sqlite {
         self.ask_at_length("audit", "of the list", move |db| queries::audit(db, limit)).await
     }
 
-    fn changes(&self) -> broadcast::Receiver<CredentialName> {
+    fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 

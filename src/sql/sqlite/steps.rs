@@ -10,7 +10,8 @@ use credsmith_core::{
     },
     keyring::{DataKeyRow, KeyId, Sealed, WrappedKey},
     store::{
-        AuditLine, CredentialRow, Delete, Error, Newest, PutOwner, PutVersion, VersionRow, VersionState, WriteMode,
+        AuditLine, Change, CredentialRow, Delete, Error, Newest, PutOwner, PutVersion, VersionRow, VersionState,
+        WriteMode,
     },
 };
 use jiff::Timestamp;
@@ -24,7 +25,7 @@ pub struct Step<'a> {
     pub db: &'a Connection,
     pub chain: &'a mut Chain,
     /// Whose credential the step changed, to be told when it is on disk.
-    pub changed: &'a mut Vec<CredentialName>,
+    pub changed: &'a mut Vec<Change>,
 }
 
 /// See [`Store::put_version`](credsmith_core::store::Store::put_version).
@@ -57,6 +58,7 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
     if (newest.is_some() || row.owner.object.is_some()) && row.kind != put.kind {
         return Err(Error::OtherKind(row.kind).into());
     }
+    let change = put.change(&row.name);
     let at = later(put.stamp.at, newest)?;
     let version = VersionRow {
         credential: row.id,
@@ -83,7 +85,7 @@ pub fn put_version(step: &mut Step<'_>, put: PutVersion) -> Result<VersionRow, F
     };
     step.insert_version(number, &version).map_err(|fault| if fault.is_taken() { conflict().into() } else { fault })?;
     step.record(put.audit)?;
-    step.changed.push(version.name.clone());
+    step.changed.push(change);
     Ok(version)
 }
 
@@ -105,6 +107,7 @@ pub fn claim(step: &mut Step<'_>, claim: PutOwner) -> Result<CredentialRow, Faul
         Some(number) => number,
         None => step.insert_credential(&row.name, row.id, claim.kind, claim.at, None)?,
     };
+    let change = claim.change(&row.name);
     let row = CredentialRow { owner: claim.owner, kind: claim.kind, ..row };
     let object = row.owner.object.as_ref();
     step.run(
@@ -120,7 +123,7 @@ pub fn claim(step: &mut Step<'_>, claim: PutOwner) -> Result<CredentialRow, Faul
         ),
     )?;
     step.record(claim.audit)?;
-    step.changed.push(row.name.clone());
+    step.changed.push(change);
     Ok(row)
 }
 
@@ -139,7 +142,7 @@ pub fn release(
     )?;
     row.owner.object = None;
     step.record(audit)?;
-    step.changed.push(row.name.clone());
+    step.changed.push(Change { name: row.name.clone(), by: None });
     Ok(Some(row))
 }
 
@@ -156,7 +159,7 @@ pub fn delete(step: &mut Step<'_>, delete: Delete) -> Result<Option<CredentialRo
         (number, delete.stamp.at.as_millisecond(), delete.stamp.actor.as_str()),
     )?;
     step.record(delete.audit)?;
-    step.changed.push(row.name.clone());
+    step.changed.push(Change { name: row.name.clone(), by: None });
     Ok(Some(row))
 }
 

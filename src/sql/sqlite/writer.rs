@@ -16,9 +16,8 @@ use std::{
 };
 
 use credsmith_core::{
-    domain::CredentialName,
     probe::{self, Point},
-    store::Error,
+    store::{Change, Error},
 };
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{broadcast, oneshot};
@@ -51,7 +50,7 @@ impl Writer {
         site: Site,
         db: Connection,
         chain: Chain,
-        changes: broadcast::Sender<CredentialName>,
+        changes: broadcast::Sender<Change>,
     ) -> std::io::Result<Self> {
         let (queue, items) = mpsc::channel();
         let health = Arc::new(Health::default());
@@ -112,7 +111,7 @@ struct Thread {
     /// `None` after a failure that the connection may not have survived.
     db: Option<Connection>,
     chain: Chain,
-    changes: broadcast::Sender<CredentialName>,
+    changes: broadcast::Sender<Change>,
     health: Arc<Health>,
 }
 
@@ -135,8 +134,8 @@ impl Thread {
         self.note(&outcome, group.len());
         probe::reached(if outcome.is_ok() { Point::Committed } else { Point::Lost }, || spelled(&changed));
         if outcome.is_ok() {
-            for name in changed {
-                let _ = self.changes.send(name); // nobody listening is fine
+            for change in changed {
+                let _ = self.changes.send(change); // nobody listening is fine
             }
         } else {
             self.chain.rewind(None);
@@ -149,7 +148,7 @@ impl Thread {
         }
     }
 
-    fn commit(&mut self, group: &mut [Box<dyn Item>], changed: &mut Vec<CredentialName>) -> Result<(), String> {
+    fn commit(&mut self, group: &mut [Box<dyn Item>], changed: &mut Vec<Change>) -> Result<(), String> {
         let db = self.begin()?;
         let done = in_transaction(&db, &mut self.chain, group, changed);
         #[cfg(test)]
@@ -200,7 +199,7 @@ fn in_transaction(
     db: &Connection,
     chain: &mut Chain,
     group: &mut [Box<dyn Item>],
-    changed: &mut Vec<CredentialName>,
+    changed: &mut Vec<Change>,
 ) -> Result<(), String> {
     let told = |error: rusqlite::Error| fault::cause(&error);
     for item in group {
@@ -221,8 +220,8 @@ fn in_transaction(
 }
 
 /// Names as the probe tells them.
-fn spelled(names: &[CredentialName]) -> String {
-    names.iter().map(CredentialName::as_str).collect::<Vec<_>>().join(" ")
+fn spelled(changed: &[Change]) -> String {
+    changed.iter().map(|change| change.name.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 fn run(db: &Connection, sql: &str) -> rusqlite::Result<()> {

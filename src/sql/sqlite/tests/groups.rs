@@ -65,7 +65,7 @@ async fn a_refusal_in_a_group_undoes_its_own_step_alone() {
     assert_eq!((one.unwrap().number, three.unwrap().number, five.unwrap().number), (1, 2, 1));
     assert!(matches!(two, Err(Error::Conflict { .. })), "{two:?}");
     assert!(matches!(four, Err(Error::Conflict { .. })), "{four:?}");
-    let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).map(|name| name.to_string()).collect();
+    let told: Vec<_> = std::iter::from_fn(|| changes.try_recv().ok()).map(|change| change.name.to_string()).collect();
     assert_eq!(told, ["/b", "/a", "/c"]);
     let sequences: Vec<_> = store.audit(9).await.unwrap().iter().map(|line| line.sequence).collect();
     assert_eq!(sequences, [4, 3, 2, 1]);
