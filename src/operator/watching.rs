@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use credsmith_core::{
-    domain::ObjectUid,
+    domain::{CredentialName, ObjectUid},
     hub::Caller,
-    store::{self, CredentialRow},
+    store::{self, Change, CredentialRow},
 };
 use futures::{StreamExt, stream::BoxStream};
 use k8s_openapi::{
@@ -56,11 +56,20 @@ pub async fn credentials(context: Arc<Context>, mut store: Writer<Guarded>) {
                 }
             }
             watcher::Event::Apply(object) => {
+                let key = Lookup::to_object_ref(&object, ());
+                let before = context.index.signer_of(&key);
                 if context.index.tell(&object) {
-                    context.queue.wake(&Lookup::to_object_ref(&object, ()), "changed");
+                    context.queue.wake(&key, "changed");
+                }
+                if context.index.signer_of(&key) != before {
+                    context.wake_below(&key);
                 }
             }
             watcher::Event::Delete(object) => {
+                let key = Lookup::to_object_ref(&object, ());
+                if context.index.signer_of(&key).is_some() {
+                    context.wake_below(&key);
+                }
                 if let Some(uid) = context.index.forget(&object) {
                     context.gone(&Lookup::to_object_ref(&object, ()), uid);
                 }
@@ -140,12 +149,17 @@ pub async fn changes(context: Arc<Context>) {
     let mut changes = context.hub.store.changes();
     loop {
         match changes.recv().await {
-            Ok(name) => {
-                for key in context.index.by_path(&name) {
+            Ok(Change { name, by }) => {
+                // Whoever wrote its own version goes on with it.
+                let goes_on = by.and_then(|uid| context.index.by_uid(uid.as_str()));
+                for key in context.index.by_path(&name).into_iter().filter(|key| goes_on.as_ref() != Some(key)) {
                     context.queue.wake(&key, "stored");
                 }
-                for key in context.index.signed_by(&name) {
+                for key in context.index.below(name.folded()) {
                     context.queue.wake(&key, "signer stored");
+                }
+                for key in context.held_by(&name) {
+                    context.queue.wake(&key, "what it signed was stored");
                 }
             }
             // Too many at once to be told one by one: look at everything.
@@ -235,6 +249,28 @@ impl Context {
         }
     }
 
+    /// Wakes whoever hangs from an object whose signer is another now: a circle may have begun, or ended.
+    fn wake_below(&self, key: &Key) {
+        let path = self.index.path_of(key).unwrap_or_default();
+        for key in self.index.below(&path) {
+            self.queue.wake(&key, "signer changed");
+        }
+    }
+
+    /// The authorities that wait for the end of what is at a path.
+    fn held_by(&self, name: &CredentialName) -> Vec<Key> {
+        if self.held.is_empty() {
+            return Vec::new();
+        }
+        let objects = self.index.by_path(name);
+        if objects.is_empty() {
+            // Made over the API: nobody here knows who signed it.
+            return self.held.of_namespace(name.namespace());
+        }
+        let signers = objects.iter().filter_map(|key| self.index.signer_of(key));
+        signers.flat_map(|signer| self.index.at(&signer)).filter(|key| self.held.has(key)).collect()
+    }
+
     /// Forgets an object that is gone, and lets its path go.
     fn gone(self: &Arc<Self>, key: &Key, uid: ObjectUid) {
         // Another may have its name by now.
@@ -242,6 +278,7 @@ impl Context {
             self.sources.forget(key);
         }
         self.waiting_for_store.remove(key);
+        self.held.remove(key);
         self.release(uid);
     }
 
