@@ -58,6 +58,8 @@ pub struct Context {
     pub first_lists: Arc<FirstLists>,
     /// Whoever sees the store answer again wakes these.
     pub waiting_for_store: Waiting,
+    /// Authorities that wait until what they signed is in use no more. Whoever sees one of those change wakes them.
+    pub held: Waiting,
     /// The release namespace, and the Secrets in it that no object may touch: the master keys.
     pub home: (String, Vec<String>),
     /// Whether the objects have been listed once.

@@ -94,9 +94,35 @@ impl Index {
         self.lock().by_path.get(name.folded()).into_iter().flatten().cloned().collect()
     }
 
-    /// The objects that the credential at a path is to sign.
-    pub fn signed_by(&self, name: &CredentialName) -> Vec<Key> {
-        self.lock().by_signer.get(name.folded()).into_iter().flatten().cloned().collect()
+    /// The path of the credential that is to sign what is at the path of an object; folded.
+    pub fn signer_of(&self, key: &Key) -> Option<String> {
+        self.lock().entries.get(key)?.signer.clone()
+    }
+
+    /// The folded path of an object.
+    pub fn path_of(&self, key: &Key) -> Option<String> {
+        self.lock().entries.get(key)?.path.clone()
+    }
+
+    /// The objects at a folded path.
+    pub fn at(&self, path: &str) -> Vec<Key> {
+        self.lock().by_path.get(path).into_iter().flatten().cloned().collect()
+    }
+
+    /// The objects that the credential at a folded path is to sign, those that these are to sign, and so on: what stands in
+    /// their Secrets, and whether they can be made at all, depends on it.
+    pub fn below(&self, path: &str) -> Vec<Key> {
+        let state = self.lock();
+        let (mut paths, mut found) = (vec![path.to_owned()], Vec::new());
+        let mut seen: HashSet<String> = paths.iter().cloned().collect();
+        while let Some(path) = paths.pop() {
+            for key in state.by_signer.get(&path).into_iter().flatten() {
+                found.push(key.clone());
+                let next = state.entries.get(key).and_then(|entry| entry.path.clone());
+                paths.extend(next.filter(|next| seen.insert(next.clone())));
+            }
+        }
+        found
     }
 
     /// The way from a path up through those who are to sign, where it comes back to where it was; folded paths, the first
@@ -202,13 +228,19 @@ mod tests {
     #[test]
     fn whoever_is_signed_by_a_path_is_known_until_it_is_not() {
         let index = Index::default();
-        let ca = "/shop/ca".parse().unwrap();
+        let ca = "/shop/ca";
         index.tell(&certificate("leaf", "CA"));
-        assert_eq!(index.signed_by(&ca).len(), 1);
+        assert_eq!(index.below(ca).len(), 1);
         index.tell(&certificate("leaf", "other"));
-        assert!(index.signed_by(&ca).is_empty());
+        assert!(index.below(ca).is_empty());
         index.tell(&certificate("leaf", "ca"));
+        index.tell(&certificate("below", "leaf"));
+        assert_eq!(index.below(ca).len(), 2, "and whoever is signed by those");
         index.forget(&certificate("leaf", "ca"));
-        assert!(index.signed_by(&ca).is_empty());
+        assert!(index.below(ca).is_empty());
+        for (object, signer) in [("a", "b"), ("b", "a")] {
+            index.tell(&certificate(object, signer));
+        }
+        assert_eq!(index.below("/shop/a").len(), 2, "a circle ends");
     }
 }

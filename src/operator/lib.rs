@@ -110,6 +110,7 @@ impl Operator {
             unreadable: unreadable::Unreadable::default(),
             first_lists: self.first_lists,
             waiting_for_store: waiting::Waiting::default(),
+            held: waiting::Waiting::default(),
             listed: watch::Sender::new(false),
             namespaces_listed: watch::Sender::new(false),
             secrets_listed: watch::Sender::new(false),

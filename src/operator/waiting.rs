@@ -1,4 +1,4 @@
-//! Objects that wait for the store.
+//! Objects that wait for something that somebody else sees.
 
 use std::{
     collections::HashSet,
@@ -7,8 +7,8 @@ use std::{
 
 use crate::index::Key;
 
-/// The objects whose last look ended because the store did not answer. Whoever sees it answer again takes them out and
-/// wakes them: `for key in context.waiting_for_store.drain() { context.queue.wake(&key, "store is back") }`.
+/// The objects whose last look ended in a wait: for a store that did not answer, or for what an authority signed. Whoever
+/// sees that it is over wakes them.
 #[derive(Debug, Default)]
 pub struct Waiting(Mutex<HashSet<Key>>);
 
@@ -16,6 +16,15 @@ impl Waiting {
     /// This object waits.
     pub fn insert(&self, key: Key) {
         self.lock().insert(key);
+    }
+
+    pub fn has(&self, key: &Key) -> bool {
+        self.lock().contains(key)
+    }
+
+    /// Those of a namespace.
+    pub fn of_namespace(&self, namespace: &str) -> Vec<Key> {
+        self.lock().iter().filter(|key| key.namespace.as_deref() == Some(namespace)).cloned().collect()
     }
 
     /// This object waits no more: a look got its answer.

@@ -23,7 +23,9 @@ use crate::{
     credential::{
         Credential,
         parse::{Plan, path_of},
+        spec::StorePolicy,
     },
+    index::Key,
     pace::Pace,
 };
 
@@ -37,9 +39,18 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
     let caller = Caller::operator(&namespace, context.epoch, now);
     let uid = ObjectUid::new(object.uid().unwrap_or_default());
     let mut outcome = Outcome::silent();
-    if let Some(path) = path_of(object) {
-        let leaves = context.hub.leaves(&caller, &path, MOST_NAMED + 1).await.unwrap_or_default();
+    let key = Key::new(&object.name_any()).within(&namespace);
+    // Whoever changed their mind while it waited for what it signed, gets what they ask for.
+    let goes_along = object.spec.deletion_policy == Some(StorePolicy::Delete);
+    if let Some(path) = path_of(object).filter(|_| goes_along) {
+        let leaves = match context.hub.leaves(&caller, &path, MOST_NAMED + 1).await {
+            // A path outside the namespace was never had.
+            Err(hub::Error::NotFound | hub::Error::Denied) => Vec::new(),
+            Err(_) if is_overdue(object, now) => Vec::new(),
+            leaves => leaves?,
+        };
         if !leaves.is_empty() && !is_going(&namespace, context).await? {
+            context.held.insert(key);
             return Ok(has_dependents(&path, &leaves));
         }
         match context.hub.delete_with_object(&caller, &path, &uid).await {
@@ -80,8 +91,8 @@ fn has_dependents(path: &CredentialName, leaves: &[CredentialName]) -> Outcome {
     let named: Vec<_> = leaves.iter().take(MOST_NAMED as usize).map(ToString::to_string).collect();
     let more = if leaves.len() > named.len() { " and others" } else { "" };
     let message = format!(
-        "{path} signed {}{more}, which are in use: delete them first, let another credential sign them, or set \
-         spec.deletionPolicy to Retain",
+        "{path} signed {}{more}, which are in use: delete them first (over the API, where no object has them or theirs retains \
+         them), let another credential sign them, or set spec.deletionPolicy to Retain",
         named.join(", ")
     );
     Outcome::waiting("HasDependents", message).later(Pace::Failure)

@@ -17,7 +17,7 @@ use kube::{Resource, ResourceExt};
 use kube_runtime::events::{Event, EventType};
 
 use super::{
-    Error,
+    Again, Error,
     before::Before,
     ensure::{Found, State},
     outcome::{Outcome, Said, event},
@@ -77,7 +77,7 @@ pub async fn project(
     let (namespace, uid) = (object.namespace().unwrap_or_default(), object.uid().unwrap_or_default());
     remember(plan, &version, made, adopted, introduced, |event| context.untold.add(&uid, event));
     let now = context.hub.clock.now();
-    let validity = Validity::of(&version, &credential, introduced.is_some(), &context.hub).await;
+    let validity = Validity::of(&version, &credential, introduced.is_some(), &context.hub).await?;
     look_again(object, kept.turn, validity.as_ref(), now, context);
     let before = Before::of(object);
     let adopted = adopted || before.adopted(version.row.id) || context.untold.holds(&uid, "Adopted");
@@ -87,11 +87,20 @@ pub async fn project(
             facts(&version, &credential, plan, adopted, fingerprint, met.clone(), source_revision.clone(), kept.turn);
         Facts { certificate: validity.as_ref().map(|validity| validity.status.clone()), ..facts }
     };
+    let key = Key::new(&object.name_any()).within(&namespace);
+    let is_held = kept.turn == Turn::NeedsSteps;
+    if is_held {
+        context.held.insert(key)
+    } else {
+        context.held.remove(&key)
+    }
     let overdue = overdue.map(|fault| format!("spec.certificate.signedBy: {fault}"));
     let dress = |outcome: Outcome| {
         let rotation = rotation_due(kept, request.as_ref(), &version, &credential, overdue.as_deref());
         let generated = generated(&version, kept, adopted).with_message(cut(plan, validity.as_ref()));
         let outcome = outcome.with_generated(generated).with_rotation(rotation);
+        // What it signed may simply expire, which nobody tells.
+        let outcome = if is_held && outcome.again == Again::OnChange { outcome.later(Pace::Safety) } else { outcome };
         match &validity {
             Some(validity) => with_validity(outcome, object, plan, &validity.expiring(now), overdue.as_deref()),
             None => outcome,
@@ -186,11 +195,12 @@ async fn parts(version: &Version, context: &Context) -> Result<Vec<(&'static str
 /// Sets the time at which something else is to be done or said.
 fn look_again(object: &Credential, turn: Turn, validity: Option<&Validity>, now: Timestamp, context: &Context) {
     let uid = object.uid().unwrap_or_default();
+    let is_in_line = matches!(turn, Turn::Throttled(_));
     let turn = match turn {
         Turn::NotDue(ByTime::At(at)) | Turn::Throttled(at) => Some(at),
         Turn::NotDue(ByTime::Never | ByTime::WithItsSigner) | Turn::NeedsSteps => None,
     };
-    if !matches!(turn, Some(_)) {
+    if !is_in_line {
         context.leave_the_line(&ObjectUid::new(uid.as_str()));
     }
     let words = validity.and_then(|validity| validity.changes_at(now));
@@ -216,9 +226,9 @@ fn with_validity(outcome: Outcome, object: &Credential, plan: &Plan, said: &Said
 /// Where a certificate got less time than it asked for: it never outlives its signer.
 fn cut(plan: &Plan, validity: Option<&Validity>) -> Option<String> {
     let ParametersOf::Certificate(of) = &plan.origin.parameters()?.of else { return None };
-    let (wanted, got) = (of.rules(MODEL).ok()?.duration, validity?.lifetime());
+    let lifetime = validity?.cut(of.rules(MODEL).ok()?.duration)?;
     let signer = of.ca.as_ref()?;
-    (got < i64::from(wanted)).then(|| format!("valid for {} h only: it ends with its signer {signer}", got / 3600))
+    Some(format!("valid for {} h only: it ends with its signer {signer}", lifetime / 3600))
 }
 
 /// A look must have time left to say that the API server is silent.

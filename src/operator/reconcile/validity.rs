@@ -2,7 +2,7 @@
 
 use credsmith_core::{
     domain::{CredentialName, Value, rotation::warned_from},
-    hub::{Hub, Version},
+    hub::{self, Hub, Version},
     material::Certificate,
     store::CredentialRow,
 };
@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube_runtime::events::{Event, EventType};
 
-use super::outcome::{Said, event};
+use super::{
+    Error,
+    outcome::{Said, event},
+};
 use crate::credential::{Credential, status::CertificateStatus};
 
 /// A certificate that is handed out.
@@ -20,18 +23,27 @@ pub struct Validity {
     from: Timestamp,
     until: Timestamp,
     number: i64,
+    /// Its signer ends when it does.
+    ends_with_signer: bool,
 }
 
 impl Validity {
     /// Reads it; `None` for a version of another type.
-    pub async fn of(version: &Version, credential: &CredentialRow, introduced: bool, hub: &Hub) -> Option<Self> {
-        let Value::Certificate(value) = &version.value else { return None };
-        let certificate = Certificate::first(value.certificate.expose())?;
+    pub async fn of(
+        version: &Version,
+        credential: &CredentialRow,
+        introduced: bool,
+        hub: &Hub,
+    ) -> Result<Option<Self>, Error> {
+        let Value::Certificate(value) = &version.value else { return Ok(None) };
+        let Some(certificate) = Certificate::first(value.certificate.expose()) else { return Ok(None) };
         let facts = &version.row.facts;
         let signer = match facts.signer {
-            Some(signer) => hub.store.version(signer).await.ok().flatten(),
+            Some(signer) => hub.store.version(signer).await.map_err(hub::Error::from)?,
             None => None,
         };
+        let ends_with_signer =
+            signer.as_ref().is_some_and(|signer| signer.facts.expires == Some(certificate.not_after));
         let own = facts.self_signed.then(|| credential.name.to_string());
         let in_transition = introduced || credential.newest.as_ref().is_some_and(|newest| newest.id != version.row.id);
         let status = CertificateStatus {
@@ -44,12 +56,13 @@ impl Validity {
             phase: certificate.is_ca.then(|| if in_transition { "Introduced" } else { "Stable" }.to_owned()),
         };
         let (from, until) = (certificate.not_before, certificate.not_after);
-        Some(Self { status, from, until, number: version.row.number })
+        Ok(Some(Self { status, from, until, number: version.row.number, ends_with_signer }))
     }
 
-    /// Seconds it is valid for.
-    pub fn lifetime(&self) -> i64 {
-        self.until.duration_since(self.from).as_secs()
+    /// Seconds it is valid for, where it has fewer than that because its signer ends then.
+    pub fn cut(&self, wanted: u32) -> Option<i64> {
+        let lifetime = self.until.duration_since(self.from).as_secs();
+        (self.ends_with_signer && lifetime < i64::from(wanted)).then_some(lifetime)
     }
 
     pub fn has_expired(&self, now: Timestamp) -> bool {

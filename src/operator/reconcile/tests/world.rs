@@ -103,6 +103,7 @@ impl World {
             unreadable: Default::default(),
             first_lists: Default::default(),
             waiting_for_store: Default::default(),
+            held: Default::default(),
             listed: watch::Sender::new(true),
             namespaces_listed: watch::Sender::new(true),
             secrets_listed: watch::Sender::new(true),
