@@ -79,7 +79,11 @@ pub async fn secrets(context: Arc<Context>) {
     while let Some(event) = events.next().await {
         context.note(&mut trouble, Watched::Secrets, &event);
         match event {
-            Ok(watcher::Event::Init) => list.clear(),
+            // Told before the list is asked for.
+            Ok(watcher::Event::Init) => {
+                list.clear();
+                context.secrets.list_begins();
+            }
             Ok(watcher::Event::InitApply(secret)) => list.push(secret),
             Ok(watcher::Event::InitDone) => {
                 context.secrets.replace(&std::mem::take(&mut list));
