@@ -9,12 +9,12 @@ use std::{
 
 use credsmith_core::{domain::Epoch, hub::Hub};
 use kube::Client;
-use kube_runtime::events::Recorder;
 use tokio::sync::watch;
 
 use crate::{
     authority::Authority,
     credential::parse::{Origin, Plan, Refusal},
+    events::Events,
     index::Index,
     namespaces::Namespaces,
     pace::Pace,
@@ -39,7 +39,7 @@ pub struct Context {
     pub sources: Sources,
     pub authority: Authority,
     pub queue: Queue,
-    pub recorder: Recorder,
+    pub events: Events,
     pub backoffs: Backoffs,
     pub reasons: Reasons,
     pub told: Told,

@@ -8,6 +8,7 @@ pub mod authority;
 mod context;
 mod counted;
 pub mod credential;
+mod events;
 mod index;
 mod looking;
 mod namespaces;
@@ -35,7 +36,6 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{Client, CustomResourceExt};
 use kube_runtime::{
     controller::{self, applier},
-    events::{Recorder, Reporter},
     reflector::store::Writer,
 };
 use tokio::sync::watch;
@@ -90,7 +90,7 @@ impl Operator {
             namespaces: namespaces::Namespaces::default(),
             sources: sources::Sources::new(client.clone(), queue.clone(), self.hub.metrics.watch_failures.clone()),
             authority: authority::Authority::new(self.authority),
-            recorder: Recorder::new(client.clone(), reporter),
+            events: events::Events::new(client.clone(), self.instance),
             backoffs: context::Backoffs::default(),
             reasons: context::Reasons::new(self.hub.metrics.credentials.clone()),
             told: status::Told::default(),

@@ -61,7 +61,7 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
     }
     for event in std::mem::take(&mut outcome.events) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
-        let _ = context.recorder.publish(&event, &reference).await; // the object is gone either way
+        let _ = context.events.publish(&event, &reference, now).await; // the object is gone either way
     }
     Ok(outcome)
 }

@@ -186,7 +186,7 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     status::write(&context.client, &context.told, object, &status).await.or_else(gone)?;
     for event in context.untold.take(&uid) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
-        match context.recorder.publish(&event, &reference).await {
+        match context.events.publish(&event, &reference, context.hub.clock.now()).await {
             Err(error) if is_of_ending_namespace(&error) => return Ok(()),
             Err(error) => tracing::debug!(%error, "an event is lost"),
             Ok(()) => {}

@@ -15,10 +15,7 @@ use credsmith_core::{
 use http::{Method, Request, Response};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Client, api::PartialObjectMeta, client::Body, core::DeserializeGuard};
-use kube_runtime::{
-    controller::Action,
-    events::{Recorder, Reporter},
-};
+use kube_runtime::controller::Action;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::service_fn;
@@ -28,6 +25,7 @@ use crate::{
     context::{Backoffs, Context, Reasons},
     counted::counted,
     credential::{Credential, CredentialStatus},
+    events::Events,
     namespaces::Namespaces,
     queue::{Queue, Wakes},
     reconcile::{Error, error_policy, reconcile},
@@ -89,10 +87,7 @@ impl World {
             namespaces: Namespaces::default(),
             sources: Sources::new(client.clone(), queue.clone(), hub.metrics.watch_failures.clone()),
             authority: Authority::new("pem".into()),
-            recorder: Recorder::new(
-                client.clone(),
-                Reporter { controller: "credsmith.dev/operator".into(), instance: None },
-            ),
+            events: Events::new(client.clone(), "test".into()),
             backoffs: Backoffs::default(),
             reasons: Reasons::new(hub.metrics.credentials.clone()),
             told: Default::default(),
