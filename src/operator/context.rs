@@ -64,12 +64,13 @@ impl Context {
     pub fn refuse_our_own(&self, namespace: &str, plan: &Plan) -> Option<Refusal> {
         let (home, keys) = &self.home;
         let source = match &plan.origin {
-            Origin::Source(source) | Origin::Adopt(_, source) | Origin::AdoptInput(source) => Some(&source.name),
+            Origin::Source(source) | Origin::Adopt(_, source) | Origin::AdoptInput(source) => Some(source),
             Origin::Generate(_) | Origin::Input => None,
         };
-        let mut named = plan.target.iter().map(|target| &target.name).chain(source);
-        let ours = named.find(|name| namespace == home && keys.contains(name))?;
-        Some(Refusal::Policy(format!("Secret {ours} holds the operator's master key: name another Secret")))
+        let target = plan.target.iter().map(|target| (&target.name, "spec.target.name"));
+        let mut named = target.chain(source.map(|source| (&source.name, source.field)));
+        let (ours, field) = named.find(|(name, _)| namespace == home && keys.contains(name))?;
+        Some(Refusal::Policy(format!("{field}: Secret {ours} holds the operator's master key: name another Secret")))
     }
 }
 

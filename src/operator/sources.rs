@@ -136,7 +136,9 @@ impl Sources {
         }
         if let Some(secret_type) = secret.type_.as_deref().filter(|secret_type| forbidden(secret_type)) {
             let field = source.field;
-            return Err(Error::Unusable(format!("{field}: Secret {name} has type {secret_type}, which is never read")));
+            return Err(Error::Unusable(format!(
+                "{field}: Secret {name} has type {secret_type}, which is never read: put the value into a Secret of type Opaque"
+            )));
         }
         let given = given(&secret, source, kind)?;
         Ok((given, revision(&secret.metadata)))
@@ -259,7 +261,9 @@ fn text(secret: &Secret, source: &Source, key: &str) -> Result<SecretText, Error
     let bytes = bytes.ok_or_else(|| Error::Unusable(format!("{field}: Secret {name} has no key {key}: add it")))?;
     let text = String::from_utf8(bytes.0.clone());
     text.map(SecretText::new).map_err(|_| {
-        Error::Unusable(format!("{field}: key {key} of Secret {name} is not UTF-8 text, and only text can be kept"))
+        Error::Unusable(format!(
+            "{field}: key {key} of Secret {name} is not UTF-8 text, and only text can be kept: put text there, such as its base64"
+        ))
     })
 }
 

@@ -78,9 +78,8 @@ pub fn parse(object: &Credential) -> Result<Plan, Refusal> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let object_name = object.metadata.name.as_deref().unwrap_or_default();
     let spec = &object.spec;
-    let unsupported = support::unsupported(spec);
-    if !unsupported.is_empty() {
-        return Err(Refusal::Invalid(support::refusal(&unsupported)));
+    if let Some(refused) = support::refused(spec) {
+        return Err(Refusal::Invalid(refused));
     }
     if FAMILY_NAMESPACES.contains(&namespace) {
         return Err(Refusal::Policy(format!(
