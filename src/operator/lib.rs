@@ -21,6 +21,7 @@ mod schema;
 mod secret;
 mod sources;
 mod status;
+mod taken;
 mod tasks;
 mod trouble;
 mod unreadable;
@@ -83,10 +84,10 @@ impl Operator {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Ended> {
         let (queue, wakes) = queue::Queue::new();
         let client = counted::counted(self.client, &self.hub.metrics);
-        let reporter = Reporter { controller: "credsmith.dev/operator".into(), instance: Some(self.instance) };
         let context = Arc::new(context::Context {
             index: index::Index::default(),
             secrets: secret::SeenSecrets::default(),
+            taken: taken::Taken::default(),
             namespaces: namespaces::Namespaces::default(),
             sources: sources::Sources::new(client.clone(), queue.clone(), self.hub.metrics.watch_failures.clone()),
             authority: authority::Authority::new(self.authority),
@@ -119,6 +120,7 @@ impl Operator {
         tasks.keep("the news from the store", watching::changes(context.clone()));
         tasks.keep("the wait for the store", watching::store_comes_back(context.clone()));
         tasks.keep("the certificate authority at home", publish_at_home(context.clone(), self.namespace));
+        tasks.keep("the end of watches for nobody", watching::tidy(context.clone()));
         tasks.errand("the release of paths", watching::release_the_gone(context.clone()));
 
         let wakes = wakes.map(Ok::<_, std::convert::Infallible>).take_until(Box::pin(stop));

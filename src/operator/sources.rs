@@ -93,6 +93,22 @@ impl Sources {
         lock(&watched.secrets).get(secret).cloned()
     }
 
+    /// The same for somebody who is not woken by anything, and for whom the watch goes on until they are
+    /// [forgotten](Self::forget).
+    pub async fn peek(&self, namespace: &str, secret: &str, guest: &Key) -> Option<Seen> {
+        // No Secret has that name, so no change of one is theirs.
+        let watched = self.watched(namespace, "", guest);
+        let mut listed = watched.listed.subscribe();
+        let _ = listed.wait_for(|listed| *listed).await; // the sender lives as long as `watched`
+        lock(&watched.secrets).get(secret).cloned()
+    }
+
+    /// Whether the Secrets of a namespace are watched.
+    #[cfg(test)]
+    pub fn is_watched(&self, namespace: &str) -> bool {
+        lock(&self.namespaces).contains_key(namespace)
+    }
+
     /// A look at an object begins.
     pub fn look_begins(&self, object: &Key) {
         lock(&self.asked).insert(object.clone(), HashSet::new());

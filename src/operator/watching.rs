@@ -173,6 +173,11 @@ pub async fn release_the_gone(context: Arc<Context>) {
     }
 }
 
+/// Ends the watches that were for a crowd, once it has passed.
+pub async fn tidy(context: Arc<Context>) {
+    context.taken.tidy(&context.sources, || context.hub.clock.now()).await;
+}
+
 /// Wakes the objects that wait for the store, as soon as it answers again. Asks it only while somebody waits.
 pub async fn store_comes_back(context: Arc<Context>) {
     loop {

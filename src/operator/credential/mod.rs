@@ -4,6 +4,7 @@ pub mod parse;
 pub mod spec;
 pub mod status;
 pub mod support;
+mod syntax;
 pub mod target;
 
 pub use spec::{Credential, CredentialSpec};

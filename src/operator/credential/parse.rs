@@ -422,6 +422,22 @@ mod tests {
             "spec.target.type kubernetes.io/tls needs the key tls.crt: add it to spec.target.keys or use Opaque"
         );
         assert_eq!(
+            refused(json!({"type": "password", "target": {"metadata": {"labels": {"app": "x".repeat(64)}}}})),
+            "spec.target.metadata.labels: the value of app is no value of a label: use at most 63 letters, digits, - _ and . \
+             with a letter or digit at both ends"
+        );
+        assert!(
+            refused(json!({"type": "password", "target": {"metadata": {"annotations": {"a b": ""}}}}))
+                .starts_with("spec.target.metadata.annotations: a b is no key that Kubernetes takes: use at most 63")
+        );
+        assert_eq!(
+            refused(json!({"type": "password", "target": {
+                "type": "kubernetes.io/dockerconfigjson", "keys": {".dockerconfigjson": "password"},
+            }})),
+            "spec.target.type kubernetes.io/dockerconfigjson holds a JSON document, and type password is none: use Opaque, or \
+             an object of type json"
+        );
+        assert_eq!(
             refused(json!({"type": "user", "user": {"fromSecret": {"name": "s", "keys": {"username": "u"}}}})),
             "spec.user.fromSecret.keys: name the key that holds password"
         );

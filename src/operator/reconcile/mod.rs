@@ -1,10 +1,11 @@
 //! One look at one object: observe → ensure → project → tell.
 
 mod before;
-mod cleanup;
+pub mod cleanup;
 mod ensure;
-mod outcome;
+pub mod outcome;
 mod project;
+pub mod serving;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -178,6 +179,10 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     if context.index.is_live(&uid) {
         context.reasons.set(&uid, outcome.reason);
     }
+    let outcome = match outcome.known_version(object).filter(|_| !outcome.is_ready()) {
+        Some(known) => outcome.with_served_version(serving::version(&object.metadata, known, context).await),
+        None => outcome,
+    };
     let now = context.hub.clock.now();
     let status = outcome.status(object, now);
     for event in outcome.events {

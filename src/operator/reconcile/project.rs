@@ -132,9 +132,8 @@ pub async fn project(
             let Some(outcome) = not_written(object, Some(&target.name), error, context).await? else {
                 return Ok(Outcome::silent());
             };
-            let held = held_version(context, &namespace, &target.name, &uid, &version).await;
             // What was written last is still what was written last.
-            Ok(dress(outcome).with_held_version(held).with_facts(facts(written)))
+            Ok(dress(outcome).with_facts(facts(written)))
         }
     }
 }
@@ -175,7 +174,7 @@ async fn not_written(
             outcome.later(if unchanged { Pace::Safety } else { Pace::Failure })
         }
         write::Error::NamespaceTerminating => return Ok(None),
-        write::Error::Failed(failure) | write::Error::OtherType(failure) => Outcome::failed(object, target, failure),
+        write::Error::Failed(failure) | write::Error::Fixed(failure) => Outcome::failed(object, target, failure),
         write::Error::Race => return Err(Error::Race),
         write::Error::Kube(error) => return Err(error.into()),
     }))

@@ -84,6 +84,7 @@ impl World {
         let context = Arc::new(Context {
             index: Default::default(),
             secrets: SeenSecrets::default(),
+            taken: Default::default(),
             namespaces: Namespaces::default(),
             sources: Sources::new(client.clone(), queue.clone(), hub.metrics.watch_failures.clone()),
             authority: Authority::new("pem".into()),
@@ -232,10 +233,9 @@ impl State {
                 return (200, self.stranger.clone().unwrap_or_default());
             }
             (&Method::GET, _) => {
-                return (
-                    404,
-                    json!({"kind": "Status", "status": "Failure", "code": 404, "message": "not found", "metadata": {}}),
-                );
+                let none =
+                    json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "metadata": {}});
+                return (404, none);
             }
             (&Method::PATCH, path) if path.contains("/credentials/") => {
                 merge(&mut self.object, body);
