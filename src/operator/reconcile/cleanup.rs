@@ -7,6 +7,7 @@ use credsmith_core::{
     hub::{self, Caller},
 };
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -54,7 +55,7 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
             Err(error) => return Err(error.into()),
         }
     }
-    set_finalizers(object, &of_others(object), context).await?;
+    changed(set_finalizers(&object.metadata, &of_others(object), context).await)?;
     let going = context.namespaces.get(&context.client, &namespace).await?.is_none_or(|seen| seen.terminating);
     if going {
         return Ok(Outcome::silent());
@@ -80,7 +81,7 @@ pub async fn finalizer_is_to_change(
     if plan.delete_with_object {
         finalizers.push(FINALIZER.to_owned());
     }
-    set_finalizers(object, &finalizers, context).await?;
+    changed(set_finalizers(&object.metadata, &finalizers, context).await)?;
     Ok(true)
 }
 
@@ -89,18 +90,25 @@ fn of_others(object: &Credential) -> Vec<String> {
     object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect()
 }
 
-async fn set_finalizers(object: &Arc<Credential>, finalizers: &[String], context: &Arc<Context>) -> Result<(), Error> {
-    let api: Api<Credential> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+/// Sets the finalizers of an object, whether or not it can be read. One that is gone has none.
+pub async fn set_finalizers(meta: &ObjectMeta, finalizers: &[String], context: &Context) -> Result<(), kube::Error> {
+    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let api: Api<Credential> = Api::namespaced(context.client.clone(), namespace);
     // The resource version makes it a condition: a finalizer that somebody else added meanwhile is not lost.
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
-    let result = api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await;
-    match result {
+    let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": finalizers}});
+    match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn changed(result: Result<(), kube::Error>) -> Result<(), Error> {
+    match result {
         // Somebody was faster, and the watch brings their change. Where it is one that wakes nobody, such as a status of
         // our own, the next try has it.
         Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Race),
-        Err(error) => Err(error.into()),
+        result => Ok(result?),
     }
 }
 
@@ -110,5 +118,5 @@ fn is_overdue(object: &Credential, now: jiff::Timestamp) -> bool {
 }
 
 /// Only where the store must be told.
-const FINALIZER: &str = "credsmith.dev/store";
+pub const FINALIZER: &str = "credsmith.dev/store";
 const DEADLINE: SignedDuration = SignedDuration::from_mins(10);
