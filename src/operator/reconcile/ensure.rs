@@ -226,10 +226,9 @@ impl Look<'_> {
         let Some(target) = self.plan.target.as_ref().filter(|_| self.is_new) else { return Ok(Stands::Nothing) };
         let Some(stranger) = self.stranger(target).await? else { return Ok(Stands::Nothing) };
         let (name, namespace) = (&target.name, self.name_of_namespace());
-        // Watched, so that the object wakes when that Secret goes, or consents.
-        let Some(seen) = self.context.sources.observe(&namespace, name, &self.key()).await else {
-            return Ok(Stands::Nothing);
-        };
+        // Watched, so that the object wakes when that Secret goes, or consents. Where the watch does not show it, one of the two
+        // is late: look again.
+        let seen = self.context.sources.observe(&namespace, name, &self.key()).await.ok_or(Error::Race)?;
         if stranger.controller.is_some() {
             return Ok(Stands::InTheWay(write::has_another_controller(name)));
         }
