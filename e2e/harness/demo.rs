@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use crate::{sandbox::Sandbox, state};
+use crate::{cluster::named_context, sandbox::Sandbox, state};
 
 /// Runs every step in a namespace of its own and says how many passed.
 ///
@@ -18,6 +18,7 @@ pub async fn demo() -> Result<()> {
     let started = Instant::now();
     let sandbox = Sandbox::up(true).await?;
     let namespace = format!("demo-{}", state::random_hex(2));
+    sandbox.will_have(&namespace)?;
     let mut passed = 0;
     for (number, step) in STEPS.iter().enumerate() {
         match show(number + 1, step, &sandbox, &namespace) {
@@ -27,11 +28,22 @@ pub async fn demo() -> Result<()> {
     }
     let (all, seconds) = (STEPS.len(), started.elapsed().as_secs_f32());
     say(&format!("demo: {passed} of {all} steps passed in {seconds:.1} s"));
-    say(&format!(
-        "\nIt goes on running. To play with it:\n\n  eval \"$(make -s env)\"\n  kubectl get credentials --namespace {namespace}\n\n`make \
-         down` ends it."
-    ));
+    say(&closing(named_context().as_deref(), &namespace));
     if passed == all { Ok(()) } else { bail!("{} of {all} steps failed", all - passed) }
+}
+
+/// What to do with what goes on running. Each command has to name the cluster that this one named.
+fn closing(context: Option<&str>, namespace: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@:/+".contains(c);
+    let on = match context {
+        Some(name) if name.chars().all(plain) => format!(" CONTEXT={name}"),
+        Some(name) => format!(" CONTEXT='{}'", name.replace('\'', r"'\''")),
+        None => String::new(),
+    };
+    format!(
+        "\nIt goes on running. To play with it:\n\n  eval \"$(make -s env{on})\"\n  kubectl get credentials --namespace \
+         {namespace}\n\n`make down{on}` ends it."
+    )
 }
 
 /// One thing to see.
@@ -93,6 +105,7 @@ const STEPS: &[Step] = &[
     Step {
         title: "A namespace, and two ServiceAccounts: one may read and write values, the other may not",
         commands: r#"command kubectl create namespace "$NS"
+command kubectl label namespace "$NS" app.kubernetes.io/created-by=credsmith-harness
 kubectl create serviceaccount app
 kubectl create serviceaccount stranger
 kubectl create role values --verb=get,list,update,delete --resource=credentials.credsmith.dev/value
@@ -190,3 +203,24 @@ cmp <(value hello password) <(printf '%s' "$before") && echo "byte for byte the 
         expect: &["user may only stand with type user"],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_name_the_cluster_that_was_used() {
+        let own = closing(None, "demo-1");
+        assert!(own.contains("  eval \"$(make -s env)\"\n") && own.contains("`make down` ends it"), "{own}");
+        let named = closing(Some("kind-test"), "demo-1");
+        assert!(named.contains("  eval \"$(make -s env CONTEXT=kind-test)\"\n"), "{named}");
+        assert!(named.ends_with("`make down CONTEXT=kind-test` ends it."), "{named}");
+        assert!(closing(Some("my cluster"), "demo-1").ends_with("`make down CONTEXT='my cluster'` ends it."));
+    }
+
+    #[test]
+    fn the_namespace_is_marked_as_down_looks_for_it() {
+        let (label, value) = crate::namespace::MADE_BY;
+        assert!(STEPS[0].commands.contains(&format!("\"$NS\" {label}={value}\n")));
+    }
+}

@@ -43,11 +43,22 @@ impl Sandbox {
         let dir = directory()?;
         let _turn = take_turn(&dir)?;
         claim(&dir)?;
+        let up = Self::up_in(&dir, with_operator).await;
+        let made_nothing =
+            named_context().is_some() && !dir.join(APPLIED).exists() && !dir.join(CONTROL_PLANE).exists();
+        if up.is_err() && made_nothing {
+            // There is nothing in somebody's cluster that `down` would have to know of.
+            fs::remove_dir_all(&dir).ok();
+        }
+        up
+    }
+
+    async fn up_in(dir: &Path, with_operator: bool) -> Result<Self> {
         let cluster = match named_context() {
-            Some(name) => Cluster::of_context(&name, StateDir::kept(&dir)?).await?,
-            None => Cluster::of(own_control_plane(&dir).await?).await?,
+            Some(name) => Cluster::of_context(&name, StateDir::kept(dir)?).await?,
+            None => Cluster::of(own_control_plane(dir).await?).await?,
         };
-        let mut sandbox = Self { cluster, operator: None, dir };
+        let mut sandbox = Self { cluster, operator: None, dir: dir.to_owned() };
         sandbox.install().await?;
         if with_operator {
             sandbox.operator = Some(sandbox.running_operator().await?);
@@ -73,8 +84,8 @@ impl Sandbox {
         Ok(Some(Self { cluster, operator, dir }))
     }
 
-    /// Ends what is up, and removes its state. Of a cluster named by `CONTEXT` only what [`up`](Self::up) made there: that
-    /// includes the CRDs, and with them every custom resource. False when nothing was up.
+    /// Ends what is up, and removes its state. Of a cluster named by `CONTEXT` only what [`up`](Self::up) and the demo made there:
+    /// that includes the CRDs, and with them every custom resource. False when nothing was up.
     pub async fn down() -> Result<bool> {
         let dir = directory()?;
         let _turn = take_turn(&dir)?;
@@ -101,6 +112,15 @@ impl Sandbox {
             lines += &format!("export URL={} CA={}\n", operator.url(), quoted(&self.dir.join(CA)));
         }
         lines
+    }
+
+    /// Remembers a namespace that is about to be made, for [`down`](Self::down). It is removed where it has the harness's
+    /// label.
+    pub fn will_have(&self, namespace: &str) -> Result<()> {
+        let mut all = fs::read_to_string(self.dir.join(NAMESPACES)).unwrap_or_default();
+        all.push_str(namespace);
+        all.push('\n');
+        write_private(&self.dir.join(NAMESPACES), all)
     }
 
     /// Its directory.
@@ -189,10 +209,13 @@ impl Sandbox {
         }
         self.delete(&rest, "--wait=false").await?;
         let namespaces: Api<Namespace> = Api::all(self.cluster.client()?);
-        let namespace = namespaces.get_opt(&Release::default().namespace).await?;
-        let labels = namespace.and_then(|namespace| namespace.metadata.labels).unwrap_or_default();
-        if labels.get(MADE_BY.0).is_some_and(|by| by == MADE_BY.1) {
-            namespaces.delete(&Release::default().namespace, &Default::default()).await?;
+        let demos = fs::read_to_string(self.dir.join(NAMESPACES)).unwrap_or_default();
+        for name in demos.lines().chain([Release::default().namespace.as_str()]) {
+            let found = namespaces.get_opt(name).await?;
+            let labels = found.and_then(|namespace| namespace.metadata.labels).unwrap_or_default();
+            if labels.get(MADE_BY.0).is_some_and(|by| by == MADE_BY.1) {
+                namespaces.delete(name, &Default::default()).await?;
+            }
         }
         Ok(())
     }
@@ -272,5 +295,7 @@ fn quoted(path: &Path) -> String {
 const MARK: &str = ".credsmith-sandbox";
 const CONTROL_PLANE: &str = "control-plane";
 const OPERATOR: &str = "operator";
+/// The namespaces of demos.
+const NAMESPACES: &str = "namespaces";
 const APPLIED: &str = "applied.yaml";
 const CA: &str = "ca.crt";

@@ -54,7 +54,7 @@ impl Program {
 /// Where the programs are.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// `KUBEBUILDER_ASSETS`, when set; what it lacks comes from the cache.
+    /// `KUBEBUILDER_ASSETS`, when set; what is not expected there comes from the cache.
     assets: Option<PathBuf>,
     /// `bin` in the cache.
     built: PathBuf,
@@ -65,11 +65,15 @@ impl Tools {
     /// error. Blocks: a first build takes about 15 minutes on two cores, later calls a few milliseconds.
     ///
     /// # Errors
-    /// When something has to be built and Go is missing or too old, or the build fails; with what to do.
+    /// When `KUBEBUILDER_ASSETS` lacks what it is to have, when something has to be built and Go is missing or too old, or when the
+    /// build fails; with what to do.
     pub fn with(needed: &[Program]) -> Result<Self> {
         let cache = state::cache()?;
         let assets = env::var_os("KUBEBUILDER_ASSETS").filter(|dir| !dir.is_empty()).map(std::path::absolute);
         let assets = assets.transpose()?;
+        if let Some(dir) = &assets {
+            check_assets(dir, needed)?;
+        }
         let tools = Self { assets, built: cache.join("bin") };
         for module in &MODULES {
             let mut from_here =
@@ -100,6 +104,24 @@ impl Tools {
     fn is_asset(&self, program: Program) -> bool {
         self.assets.as_ref().is_some_and(|dir| dir.join(program.file()).exists())
     }
+}
+
+/// Whoever names a directory does not want other programs from elsewhere, unseen. What `setup-envtest` never has is not
+/// asked of it.
+fn check_assets(dir: &Path, needed: &[Program]) -> Result<()> {
+    let missing = ASSETS.iter().filter(|program| needed.contains(program) && !dir.join(program.file()).is_file());
+    let missing: Vec<_> = missing.map(|program| program.file()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "KUBEBUILDER_ASSETS names {}, which {} {}: let it name a directory with {} (setup-envtest use --print path), or unset it to \
+         build them",
+        dir.display(),
+        if dir.is_dir() { "lacks" } else { "is no directory; there are to be" },
+        missing.join(", "),
+        ASSETS.map(Program::file).join(", ")
+    );
 }
 
 /// One of the Go modules in `e2e/tools`.
@@ -250,8 +272,35 @@ pub(crate) fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
+/// What `setup-envtest` puts into a directory.
+const ASSETS: [Program; 3] = [Program::Etcd, Program::Apiserver, Program::Kubectl];
 const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools");
 const TOOLS_BUILD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tools/build.sh");
 const OLDEST_GO: (u32, u32) = (1, 26);
 const SOON: Duration = Duration::from_secs(1);
 const EVERY: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_lacks_what_it_is_to_have_is_no_place_for_programs() -> Result<()> {
+        let dir = tempfile::tempdir()?;
+        let nowhere = check_assets(Path::new("/nope"), &Program::ALL).unwrap_err().to_string();
+        assert_eq!(
+            nowhere,
+            "KUBEBUILDER_ASSETS names /nope, which is no directory; there are to be etcd, kube-apiserver, kubectl: let it name a \
+             directory with etcd, kube-apiserver, kubectl (setup-envtest use --print path), or unset it to build them"
+        );
+        for name in ["etcd", "kubectl"] {
+            fs::write(dir.path().join(name), "")?;
+        }
+        let lacking = check_assets(dir.path(), &Program::ALL).unwrap_err().to_string();
+        assert!(lacking.contains("which lacks kube-apiserver: let it name"), "{lacking}");
+        // For the cluster of somebody else nothing else is needed.
+        check_assets(dir.path(), &Program::CLIENTS)?;
+        fs::write(dir.path().join("kube-apiserver"), "")?;
+        check_assets(dir.path(), &Program::ALL)
+    }
+}

@@ -13,12 +13,12 @@ use credsmith_core::{
 };
 use jiff::Timestamp;
 use kube::Client;
-use kube_runtime::events::Recorder;
 use tokio::sync::watch;
 
 use crate::{
     authority::Authority,
     credential::parse::{Origin, Plan, Refusal, parameters},
+    events::Events,
     index::Index,
     namespaces::Namespaces,
     pace::Pace,
@@ -26,6 +26,7 @@ use crate::{
     secret::SeenSecrets,
     sources::Sources,
     status::Told,
+    taken::Taken,
     timers::Timers,
     trouble::FirstLists,
     unreadable::Unreadable,
@@ -40,11 +41,12 @@ pub struct Context {
     pub epoch: Epoch,
     pub index: Index,
     pub secrets: SeenSecrets,
+    pub taken: Taken,
     pub namespaces: Namespaces,
     pub sources: Sources,
     pub authority: Authority,
     pub queue: Queue,
-    pub recorder: Recorder,
+    pub events: Events,
     pub backoffs: Backoffs,
     pub reasons: Reasons,
     pub told: Told,
@@ -86,12 +88,13 @@ impl Context {
     pub fn refuse_our_own(&self, namespace: &str, plan: &Plan) -> Option<Refusal> {
         let (home, keys) = &self.home;
         let source = match &plan.origin {
-            Origin::Source(source) | Origin::Adopt(_, source) | Origin::AdoptInput(source) => Some(&source.name),
+            Origin::Source(source) | Origin::Adopt(_, source) | Origin::AdoptInput(source) => Some(source),
             Origin::Generate(_) | Origin::Input => None,
         };
-        let mut named = plan.target.iter().map(|target| &target.name).chain(source);
-        let ours = named.find(|name| namespace == home && keys.contains(name))?;
-        Some(Refusal::Policy(format!("Secret {ours} holds the operator's master key: name another Secret")))
+        let target = plan.target.iter().map(|target| (&target.name, "spec.target.name"));
+        let mut named = target.chain(source.map(|source| (&source.name, source.field)));
+        let (ours, field) = named.find(|(name, _)| namespace == home && keys.contains(name))?;
+        Some(Refusal::Policy(format!("{field}: Secret {ours} holds the operator's master key: name another Secret")))
     }
 }
 

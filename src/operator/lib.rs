@@ -8,6 +8,7 @@ pub mod authority;
 mod context;
 mod counted;
 pub mod credential;
+mod events;
 mod index;
 mod looking;
 mod namespaces;
@@ -20,6 +21,7 @@ mod schema;
 mod secret;
 mod sources;
 mod status;
+mod taken;
 mod tasks;
 mod timers;
 mod trouble;
@@ -42,7 +44,6 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{Client, CustomResourceExt};
 use kube_runtime::{
     controller::{self, applier},
-    events::{Recorder, Reporter},
     reflector::store::Writer,
 };
 use tokio::sync::watch;
@@ -93,14 +94,14 @@ impl Operator {
         let (queue, wakes) = queue::Queue::new();
         let timers = Arc::new(timers::Timers::default());
         let client = counted::counted(self.client, &self.hub.metrics);
-        let reporter = Reporter { controller: "credsmith.dev/operator".into(), instance: Some(self.instance) };
         let context = Arc::new(context::Context {
             index: index::Index::default(),
             secrets: secret::SeenSecrets::default(),
+            taken: taken::Taken::default(),
             namespaces: namespaces::Namespaces::default(),
             sources: sources::Sources::new(client.clone(), queue.clone(), self.hub.metrics.watch_failures.clone()),
             authority: authority::Authority::new(self.authority),
-            recorder: Recorder::new(client.clone(), reporter),
+            events: events::Events::new(client.clone(), self.instance),
             backoffs: context::Backoffs::default(),
             reasons: context::Reasons::new(self.hub.metrics.credentials.clone()),
             told: status::Told::default(),
@@ -133,6 +134,7 @@ impl Operator {
         tasks.keep("the news from the store", watching::changes(context.clone()));
         tasks.keep("the wait for the store", watching::store_comes_back(context.clone()));
         tasks.keep("the certificate authority at home", publish_at_home(context.clone(), self.namespace));
+        tasks.keep("the end of watches for nobody", watching::tidy(context.clone()));
         tasks.errand("the release of paths", watching::release_the_gone(context.clone()));
 
         let wakes = wakes.map(Ok::<_, std::convert::Infallible>).take_until(Box::pin(stop));

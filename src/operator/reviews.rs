@@ -1,7 +1,8 @@
 //! Who a token belongs to, and what the cluster's own rules allow: asked of the API server, remembered for a minute.
 //!
 //! While the API server is away, callers that were reviewed stay known and what they were allowed stays allowed, for ten
-//! minutes at most; nobody new comes in.
+//! minutes at most; nobody new comes in. An API server that has just started is as good as away: before it has read its roles
+//! it answers no to everybody. So a no to somebody who was told yes counts only from one that calls itself ready.
 
 mod memory;
 
@@ -98,7 +99,17 @@ impl Verifier for TokenReviews {
         if let Some(identity) = self.known.fresh(&key, now) {
             return Some(Ok(identity));
         }
-        Some(match self.review(token).await {
+        let mut answer = self.review(token).await;
+        let is_no =
+            |answer: &Result<_, TokenError>| matches!(answer, Err(TokenError::Invalid(_) | TokenError::Expired));
+        if is_no(&answer) && self.known.holds(&key, now).is_some() {
+            // From here on it is ready, so what it says now counts.
+            answer = match is_ready(&self.client).await {
+                Ok(()) => self.review(token).await,
+                Err(why) => Err(TokenError::Unavailable(why)),
+            };
+        }
+        Some(match answer {
             Ok(identity) => {
                 self.known.learn(key, identity.clone(), now);
                 Ok(identity)
@@ -176,7 +187,15 @@ impl Reviewer for AccessReviews {
         if let Some(allowed) = self.known.fresh(&question, now) {
             return Ok(allowed);
         }
-        match self.ask(&question).await {
+        let mut answer = self.ask(&question).await;
+        if answer == Ok(false) && self.known.holds(&question, now) == Some(true) {
+            // From here on it is ready, so what it says now counts.
+            answer = match is_ready(&self.client).await {
+                Ok(()) => self.ask(&question).await,
+                Err(why) => Err(why),
+            };
+        }
+        match answer {
             Ok(allowed) => {
                 self.known.learn(question, allowed, now);
                 Ok(allowed)
@@ -216,6 +235,12 @@ fn identity(user: UserInfo) -> Option<Identity> {
     Some(Identity { actor, kubernetes: Some(kubernetes) })
 }
 
+/// Whether the API server has read all that it answers from; one that does not let us ask has not read our rights yet.
+async fn is_ready(client: &Client) -> Result<(), String> {
+    let request = http::Request::get("/readyz").body(Vec::new()).map_err(|error| error.to_string())?;
+    in_time(client.request_text(request)).await.map(drop)
+}
+
 /// An answer, or what went wrong, without the request: it holds a token. Nobody waits for an API server that hangs, since
 /// callers that are known need not.
 async fn in_time<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, String> {
@@ -230,6 +255,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use credsmith_core::world::FixedClock;
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -247,5 +277,127 @@ mod tests {
             assert!(Claims::of(&SecretText::new(text.into())).is_none(), "{text}");
         }
         assert!(Claims::of(&SecretText::new("a.e30.c".into())).is_some());
+    }
+
+    /// An API server that starts: until it is ready it knows nobody and allows nothing.
+    #[derive(Default)]
+    struct Starting {
+        /// What `/readyz` answers.
+        ready: Mutex<Vec<u16>>,
+        /// What each review says after that, the last from then on.
+        says: Mutex<Vec<bool>>,
+        asked: Mutex<Vec<String>>,
+    }
+
+    impl Starting {
+        fn next<T: Copy>(list: &Mutex<Vec<T>>) -> T {
+            let mut list = list.lock().unwrap();
+            if list.len() > 1 { list.remove(0) } else { list[0] }
+        }
+
+        fn client(self: &Arc<Self>) -> Client {
+            let server = self.clone();
+            let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+                let path = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+                server.asked.lock().unwrap().push(path.clone());
+                let (code, answer) = match path.as_str() {
+                    "readyz" => {
+                        let code = Self::next(&server.ready);
+                        (code, json!({"status": "Failure", "code": code, "message": "no", "reason": "no"}))
+                    }
+                    "subjectaccessreviews" => {
+                        (201, json!({"spec": {}, "status": {"allowed": Self::next(&server.says)}}))
+                    }
+                    "tokenreviews" => {
+                        let user = json!({"username": "system:serviceaccount:shop:app"});
+                        let yes = Self::next(&server.says);
+                        let status = json!({"authenticated": yes, "audiences": ["credsmith"], "user": user});
+                        (201, json!({"spec": {}, "status": status}))
+                    }
+                    _ => (200, json!({"metadata": {"name": "shop", "uid": "ns"}})),
+                };
+                let body = kube::client::Body::from(serde_json::to_vec(&answer).unwrap());
+                async move { Ok::<_, kube::Error>(http::Response::builder().status(code).body(body).unwrap()) }
+            });
+            Client::new(service, "shop")
+        }
+
+        fn new(says: &[bool], ready: &[u16]) -> Arc<Self> {
+            let (ready, says) = (Mutex::new(ready.to_vec()), Mutex::new(says.to_vec()));
+            Arc::new(Self { ready, says, ..Self::default() })
+        }
+
+        fn readyz(&self) -> usize {
+            self.asked.lock().unwrap().iter().filter(|path| *path == "readyz").count()
+        }
+    }
+
+    fn noon() -> Arc<FixedClock> {
+        Arc::new(FixedClock::new("2026-01-16T12:00:00Z".parse().unwrap()))
+    }
+
+    fn passes(clock: &FixedClock, minutes: u64) {
+        clock.advance(Duration::from_secs(60 * minutes));
+    }
+
+    async fn allows(reviews: &AccessReviews) -> bool {
+        let user = UserInfo { username: Some("system:serviceaccount:shop:app".into()), ..UserInfo::default() };
+        reviews.allows(&identity(user).unwrap(), Operation::Read, Some("shop")).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_no_to_who_was_allowed_counts_only_from_an_api_server_that_is_ready() {
+        for not_ready in [500, 403, 401] {
+            let (server, clock) = (Starting::new(&[true, false], &[not_ready, not_ready, 200]), noon());
+            let reviews = AccessReviews::new(server.client(), clock.clone());
+            assert!(allows(&reviews).await);
+            passes(&clock, 1);
+            assert!(allows(&reviews).await, "/readyz says {not_ready}");
+            passes(&clock, 1);
+            assert!(allows(&reviews).await, "the answer was not remembered");
+            passes(&clock, 1);
+            assert!(!allows(&reviews).await, "it is ready, and the right is gone");
+            assert_eq!(server.readyz(), 3);
+            passes(&clock, 1);
+            assert!(!allows(&reviews).await);
+            assert_eq!(server.readyz(), 3, "a no after a no is believed");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_is_served_for_ten_minutes_and_what_changes_meanwhile_is_asked_for_again() {
+        // Never ready.
+        let (server, clock) = (Starting::new(&[true, false], &[500]), noon());
+        let reviews = AccessReviews::new(server.client(), clock.clone());
+        assert!(allows(&reviews).await);
+        passes(&clock, 9);
+        assert!(allows(&reviews).await);
+        passes(&clock, 1);
+        assert!(!allows(&reviews).await);
+
+        // It became ready between the answer and the question.
+        let (server, clock) = (Starting::new(&[true, false, true], &[200]), noon());
+        let reviews = AccessReviews::new(server.client(), clock.clone());
+        assert!(allows(&reviews).await);
+        passes(&clock, 1);
+        assert!(allows(&reviews).await);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_was_known_is_refused_only_by_an_api_server_that_is_ready() {
+        let (server, clock) = (Starting::new(&[true, false], &[403, 200]), noon());
+        let reviews = TokenReviews::new(server.client(), "credsmith".into(), clock.clone());
+        let token = SecretText::new(format!("h.{}.s", URL_SAFE_NO_PAD.encode("{}")));
+        let is_known = async || reviews.verify(&token).await.unwrap().is_ok();
+        assert!(is_known().await);
+        passes(&clock, 1);
+        assert!(is_known().await);
+        passes(&clock, 1);
+        assert!(!is_known().await);
+        assert_eq!(server.readyz(), 2);
+        // A token that was never known is refused at once.
+        let other = SecretText::new(format!("h.{}.other", URL_SAFE_NO_PAD.encode("{}")));
+        assert!(reviews.verify(&other).await.unwrap().is_err());
+        assert_eq!(server.readyz(), 2);
     }
 }

@@ -94,6 +94,22 @@ impl Sources {
         lock(&watched.secrets).get(secret).cloned()
     }
 
+    /// The same for somebody who is not woken by anything, and for whom the watch goes on until they are
+    /// [forgotten](Self::forget).
+    pub async fn peek(&self, namespace: &str, secret: &str, guest: &Key) -> Option<Seen> {
+        // No Secret has that name, so no change of one is theirs.
+        let watched = self.watched(namespace, "", guest);
+        let mut listed = watched.listed.subscribe();
+        let _ = listed.wait_for(|listed| *listed).await; // the sender lives as long as `watched`
+        lock(&watched.secrets).get(secret).cloned()
+    }
+
+    /// Whether the Secrets of a namespace are watched.
+    #[cfg(test)]
+    pub fn is_watched(&self, namespace: &str) -> bool {
+        lock(&self.namespaces).contains_key(namespace)
+    }
+
     /// A look at an object begins.
     pub fn look_begins(&self, object: &Key) {
         lock(&self.asked).insert(object.clone(), HashSet::new());
@@ -137,7 +153,9 @@ impl Sources {
         }
         if let Some(secret_type) = secret.type_.as_deref().filter(|secret_type| forbidden(secret_type)) {
             let field = source.field;
-            return Err(Error::Unusable(format!("{field}: Secret {name} has type {secret_type}, which is never read")));
+            return Err(Error::Unusable(format!(
+                "{field}: Secret {name} has type {secret_type}, which is never read: put the value into a Secret of type Opaque"
+            )));
         }
         let given = given(&secret, source, kind)?;
         Ok((given, revision(&secret.metadata)))
@@ -267,7 +285,9 @@ fn text(secret: &Secret, source: &Source, key: &str) -> Result<SecretText, Error
     let bytes = bytes.ok_or_else(|| Error::Unusable(format!("{field}: Secret {name} has no key {key}: add it")))?;
     let text = String::from_utf8(bytes.0.clone());
     text.map(SecretText::new).map_err(|_| {
-        Error::Unusable(format!("{field}: key {key} of Secret {name} is not UTF-8 text, and only text can be kept"))
+        Error::Unusable(format!(
+            "{field}: key {key} of Secret {name} is not UTF-8 text, and only text can be kept: put text there, such as its base64"
+        ))
     })
 }
 

@@ -3,19 +3,29 @@
 
 use std::{
     collections::HashMap,
+    marker::PhantomData,
     sync::{Mutex, MutexGuard},
 };
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client,
+    Api, Client, Resource,
     api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams},
-    core::error_boundary::InvalidObject,
+    core::{PartialObjectMeta, error_boundary::InvalidObject},
 };
-use kube_runtime::controller::Action;
+use kube_runtime::{controller::Action, events::EventType};
 use serde_json::{Value, json};
 
-use crate::{context::Context, credential::Credential};
+use crate::{
+    context::Context,
+    credential::Credential,
+    reconcile::{
+        cleanup::{FINALIZER, set_finalizers},
+        outcome::event,
+        serving,
+    },
+};
 
 /// What each of them was told for, by UID: its generation.
 #[derive(Debug, Default)]
@@ -35,6 +45,9 @@ impl Unreadable {
 /// Says in the object's status which field is wrong. An edit wakes it again.
 pub async fn tell(invalid: &InvalidObject, context: &Context) -> Result<Action, kube::Error> {
     let meta = &invalid.metadata;
+    if meta.deletion_timestamp.is_some() {
+        return release(invalid, context).await;
+    }
     let uid = meta.uid.clone().unwrap_or_default();
     if context.unreadable.lock().get(&uid) == Some(&meta.generation) {
         return Ok(Action::await_change());
@@ -52,7 +65,12 @@ pub async fn tell(invalid: &InvalidObject, context: &Context) -> Result<Action, 
     context.reasons.set(&uid, REASON);
     tracing::warn!(object = %format!("{namespace}/{name}"), "a Credential cannot be read: {why}");
     let before = object.data.pointer("/status/conditions").and_then(Value::as_array).cloned().unwrap_or_default();
-    let serving = object.data.pointer("/status/currentVersion/number").and_then(Value::as_i64);
+    let known = |field: &str| object.data.pointer(&format!("/status/currentVersion/{field}"));
+    let known = known("id").and_then(Value::as_str).zip(known("number").and_then(Value::as_i64));
+    let serving = match known {
+        Some((id, number)) => serving::version(&object.metadata, (id.to_owned(), number), context).await,
+        None => None,
+    };
     let generation = object.metadata.generation;
     let now = conditions(&before, &why, serving, generation, context.hub.clock.now());
     if now != before {
@@ -69,8 +87,38 @@ pub async fn tell(invalid: &InvalidObject, context: &Context) -> Result<Action, 
     Ok(Action::await_change())
 }
 
+/// Lets go of an object that is being deleted: nobody can read what is to become of its value, so that stays.
+async fn release(invalid: &InvalidObject, context: &Context) -> Result<Action, kube::Error> {
+    let meta = &invalid.metadata;
+    let (others, ours): (Vec<_>, Vec<_>) = meta.finalizers.iter().flatten().cloned().partition(|one| one != FINALIZER);
+    if ours.is_empty() {
+        return Ok(Action::await_change());
+    }
+    set_finalizers(meta, &others, context).await?;
+    let path = default_path(meta);
+    tracing::warn!(%path, "a Credential that cannot be read is deleted; nothing is deleted from the store");
+    let note = format!(
+        "the object could not be read, so nothing is deleted from the store: delete {path}, or the path that it named, over \
+         the API"
+    );
+    let about = PartialObjectMeta::<Credential> { types: None, metadata: meta.clone(), _phantom: PhantomData };
+    let (event, reference) = (event(EventType::Warning, REASON, note), about.object_ref(&()));
+    let _ = context.events.publish(&event, &reference, context.hub.clock.now()).await; // the object is gone either way
+    Ok(Action::await_change())
+}
+
+/// The path of an object that says no other.
+fn default_path(meta: &ObjectMeta) -> String {
+    let part = |part: &Option<String>| part.clone().unwrap_or_default();
+    format!("/{}/{}", part(&meta.namespace), part(&meta.name))
+}
+
 fn api(client: &Client, namespace: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Credential>(&()))
+    Api::namespaced_with(client.clone(), namespace, &kind())
+}
+
+fn kind() -> ApiResource {
+    ApiResource::erase::<Credential>(&())
 }
 
 /// What the parser says, by field, and what to do. Its text is shortened to what it expects: the rest quotes the manifest.

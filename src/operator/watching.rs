@@ -88,7 +88,11 @@ pub async fn secrets(context: Arc<Context>) {
     while let Some(event) = events.next().await {
         context.note(&mut trouble, Watched::Secrets, &event);
         match event {
-            Ok(watcher::Event::Init) => list.clear(),
+            // Told before the list is asked for.
+            Ok(watcher::Event::Init) => {
+                list.clear();
+                context.secrets.list_begins();
+            }
             Ok(watcher::Event::InitApply(secret)) => list.push(secret),
             Ok(watcher::Event::InitDone) => {
                 context.secrets.replace(&std::mem::take(&mut list));
@@ -184,6 +188,11 @@ pub async fn release_the_gone(context: Arc<Context>) {
             context.release(uid);
         }
     }
+}
+
+/// Ends the watches that were for a crowd, once it has passed.
+pub async fn tidy(context: Arc<Context>) {
+    context.taken.tidy(&context.sources, || context.hub.clock.now()).await;
 }
 
 /// Wakes the objects that wait for the store, as soon as it answers again. Asks it only while somebody waits.

@@ -1,5 +1,13 @@
 //! The one integration-test binary. Each module says what it is about.
 
+/// A line that is printed whether or not the test passes: the framework keeps back what `eprintln!` prints.
+macro_rules! tell {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        writeln!(std::io::stderr(), $($words)*).ok();
+    }};
+}
+
 mod app;
 mod credhub;
 mod disk;

@@ -5,7 +5,6 @@ mod load;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    io::Write as _,
     time::Duration,
 };
 
@@ -24,7 +23,10 @@ use credsmith_harness::{
 use credsmith_operator::Credential;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client, api::PostParams};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
+};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
@@ -61,11 +63,11 @@ async fn known_callers_are_served_while_the_api_server_is_away() -> Result<()> {
     ensure!(answer.status == 200, "with the API server back a new caller is answered {}", answer.status);
 
     let served = load.stop().await?;
-    // Past the capture: this line is what the test is for.
-    writeln!(std::io::stderr(), "served {} of {}", served.good, served.all)?;
+    tell!("served {} of {}", served.good, served.all);
     assert!(served.good == served.all, "{:?}", served.bad);
     assert!(served.all > usize::try_from(OUTAGE.as_secs())? * 49, "the load was {} requests", served.all);
-    scene.nothing_needless_since(back).await
+    scene.nothing_needless_since(back).await?;
+    scene.the_newest_secret_comes_back_although_nobody_saw_it_go().await
 }
 
 /// A namespace with some credentials, callers of the front, and an operator in a control plane of its own.
@@ -173,6 +175,27 @@ impl Scene {
         Ok(())
     }
 
+    /// The list that the watch begins anew with has nothing as new as that Secret was.
+    async fn the_newest_secret_comes_back_although_nobody_saw_it_go(&self) -> Result<()> {
+        let (plane, process) = (self.plane()?, self.operator.process());
+        plane.kill(Component::Apiserver, Signal::KILL).await?;
+        process.signal(Signal::STOP)?;
+        plane.start_again(Component::Apiserver).await?;
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), self.namespace.name());
+        let ours = ListParams::default().labels("credsmith.dev/managed=true");
+        let revision = |secret: &Secret| secret.resource_version().and_then(|text| text.parse::<u64>().ok());
+        let newest = secrets.list(&ours).await?.items.into_iter().max_by_key(revision).context("some Secrets")?;
+        let (name, uid) = (newest.name_any(), newest.uid());
+        secrets.delete(&name, &DeleteParams::default()).await?;
+        plane.compact_etcd().await?; // the deletion cannot be watched any more
+        process.signal(Signal::CONT)?;
+        eventually(&format!("Secret {name}, deleted unseen"), Duration::from_secs(30), || async {
+            Ok(secrets.get_opt(&name).await?.filter(|secret| secret.uid() != uid).map(drop))
+        })
+        .await?;
+        self.is_ready(&name).await
+    }
+
     /// What the operator asked of the API server since it was back: nothing was written that nobody touched, and each watch
     /// that could not go on where it was cost one list.
     async fn nothing_needless_since(&self, back: Timestamp) -> Result<()> {
@@ -192,7 +215,7 @@ impl Scene {
             counts
         };
         let (lists, watches) = (count("list"), count("watch"));
-        writeln!(std::io::stderr(), "lists after the outage: {lists:?}")?;
+        tell!("lists after the outage: {lists:?}");
         assert!(!lists.is_empty(), "no watch was behind what etcd forgot");
         assert!(lists.values().all(|count| *count == 1), "a watch cost more than one list: {lists:?}");
         assert_eq!(watches.len(), WATCHES, "watches that go on: {watches:?}");

@@ -10,6 +10,7 @@ use crate::{
     chart::RELEASE_NAMESPACE,
     cluster::Cluster,
     control_plane::{ControlPlane, Options},
+    namespace::MADE_BY,
     sandbox::Sandbox,
     tools::{Program, Tools},
 };
@@ -41,15 +42,25 @@ async fn a_control_plane_starts_from_kubebuilder_assets_and_context_names_it() -
     let before = fs::read(&inherited)?;
     let named = [("KUBECONFIG", inherited.as_path()), ("CONTEXT", Path::new("e2e")), ("CREDSMITH_STATE", &state)];
     again(UP, &named).await?;
+    again(DEMO, &named).await?;
     let cluster = Cluster::of(started).await?;
     let found = cluster.kubectl(&["get", "serviceaccount", "credsmith", "--namespace", RELEASE_NAMESPACE], "").await?;
     ensure!(found.contains("credsmith"), "{found}");
     ensure!(fs::read(&inherited)? == before, "the inherited kubeconfig was written to");
     ensure!(!state.join("control-plane").exists(), "it started a control plane of its own");
 
+    let demos = ["get", "namespaces", "--field-selector=status.phase=Active", "--output=name"];
+    ensure!(cluster.kubectl(&demos, "").await?.contains("namespace/demo-of-a-test"));
     again(DOWN, &named).await?;
     let left = cluster.kubectl(&["get", "crds", "--output=name"], "").await?;
     ensure!(!left.contains("credsmith"), "{left}");
+    let left = cluster.kubectl(&demos, "").await?;
+    ensure!(!left.contains("demo-of-a-test") && left.contains("demo-of-somebody"), "{left}");
+
+    // What comes to nothing leaves nothing.
+    let nowhere = [("KUBECONFIG", inherited.as_path()), ("CONTEXT", Path::new("nowhere")), ("CREDSMITH_STATE", &state)];
+    let told = format!("{:#}", again(UP, &nowhere).await.expect_err("there is no such context"));
+    ensure!(told.contains("CONTEXT=nowhere: kubectl knows no such context") && !state.exists(), "{told}");
     ensure!(fs::read(&inherited)? == before && !state.exists());
     drop(down);
     Ok(())
@@ -64,6 +75,19 @@ async fn a_part_with_another_environment() -> Result<()> {
             ControlPlane::start(Options { dir: Some(dir), ..Options::default() }).await.map(drop)
         }
         Ok(UP) => Sandbox::up(false).await.map(drop),
+        Ok(DEMO) => {
+            // As the demo does.
+            let sandbox = Sandbox::find().await?.context("what is up")?;
+            let label = format!("{}={}", MADE_BY.0, MADE_BY.1);
+            for (name, marked) in [("demo-of-a-test", true), ("demo-of-somebody", false)] {
+                sandbox.will_have(name)?;
+                sandbox.cluster.kubectl(&["create", "namespace", name], "").await?;
+                if marked {
+                    sandbox.cluster.kubectl(&["label", "namespace", name, &label], "").await?;
+                }
+            }
+            Ok(())
+        }
         Ok(DOWN) => Sandbox::down().await.map(drop),
         _ => Ok(()),
     }
@@ -99,4 +123,5 @@ const PART: &str = "HARNESS_TEST_PART";
 const DIR: &str = "HARNESS_TEST_DIR";
 const START: &str = "start";
 const UP: &str = "up";
+const DEMO: &str = "demo";
 const DOWN: &str = "down";

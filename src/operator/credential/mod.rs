@@ -5,6 +5,7 @@ pub mod rotation;
 pub mod spec;
 pub mod status;
 pub mod support;
+mod syntax;
 pub mod target;
 
 pub use spec::{Credential, CredentialSpec};

@@ -51,9 +51,8 @@ pub fn parse(object: &Credential) -> Result<Plan, Refusal> {
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     let object_name = object.metadata.name.as_deref().unwrap_or_default();
     let spec = &object.spec;
-    let unsupported = support::unsupported(spec);
-    if !unsupported.is_empty() {
-        return Err(Refusal::Invalid(support::refusal(&unsupported)));
+    if let Some(refused) = support::refused(spec) {
+        return Err(Refusal::Invalid(refused));
     }
     if FAMILY_NAMESPACES.contains(&namespace) {
         return Err(Refusal::Policy(format!(
@@ -240,6 +239,22 @@ mod tests {
         assert_eq!(
             refused(json!({"type": "password", "target": {"type": "kubernetes.io/tls"}})),
             "spec.target.type kubernetes.io/tls needs the key tls.crt: add it to spec.target.keys or use Opaque"
+        );
+        assert_eq!(
+            refused(json!({"type": "password", "target": {"metadata": {"labels": {"app": "x".repeat(64)}}}})),
+            "spec.target.metadata.labels: the value of app is no value of a label: use at most 63 letters, digits, - _ and . \
+             with a letter or digit at both ends"
+        );
+        assert!(
+            refused(json!({"type": "password", "target": {"metadata": {"annotations": {"a b": ""}}}}))
+                .starts_with("spec.target.metadata.annotations: a b is no key that Kubernetes takes: use at most 63")
+        );
+        assert_eq!(
+            refused(json!({"type": "password", "target": {
+                "type": "kubernetes.io/dockerconfigjson", "keys": {".dockerconfigjson": "password"},
+            }})),
+            "spec.target.type kubernetes.io/dockerconfigjson holds a JSON document, and type password is none: use Opaque, or \
+             an object of type json"
         );
         assert_eq!(
             refused(json!({"type": "user", "user": {"fromSecret": {"name": "s", "keys": {"username": "u"}}}})),

@@ -1,13 +1,26 @@
 //! Fields that are in the schema and do not work yet. Each is refused by name, never ignored.
 
-use super::spec::{CreationPolicy, CredentialSpec, HashWord, History, Rotation, Target, TypeWord};
+use super::spec::{CreationPolicy, CredentialSpec, HashWord, History, Rotation, Target};
 
-/// The names of all fields of `spec` that this release cannot honour.
-pub fn unsupported(spec: &CredentialSpec) -> Vec<String> {
-    let mut fields = Vec::new();
-    if !works(spec.type_) {
-        fields.push(format!("spec.type {}", super::parse::kind(spec.type_)));
+/// What does not work, where anything does not: each by name, and what to do.
+pub fn refused(spec: &CredentialSpec) -> Option<String> {
+    let fields = unsupported(spec);
+    let kind = super::parse::kind(spec.type_);
+    if !kind.works() {
+        // A type stands there for life.
+        let rest = if fields.is_empty() { String::new() } else { format!(", without {}", fields.join(", ")) };
+        return Some(format!(
+            "spec.type {kind} does not work in this release: delete the object and choose another type{rest}"
+        ));
     }
+    let (verb, them) = if fields.len() == 1 { ("does", "it") } else { ("do", "them") };
+    let what = (!fields.is_empty()).then(|| fields.join(", "))?;
+    Some(format!("{what} {verb} not work in this release: remove {them} and apply again"))
+}
+
+/// The names of all fields of `spec`, the type left out, that this release cannot honour.
+fn unsupported(spec: &CredentialSpec) -> Vec<String> {
+    let mut fields = Vec::new();
     let hashes = spec.user.as_ref().and_then(|user| user.hashes.as_ref());
     if hashes.is_some_and(|hashes| hashes.contains(&HashWord::Bcrypt)) {
         fields.push("spec.user.hashes bcrypt".into());
@@ -27,16 +40,6 @@ pub fn unsupported(spec: &CredentialSpec) -> Vec<String> {
         fields.push("spec.rollout".into());
     }
     fields
-}
-
-/// The sentence that says so.
-pub fn refusal(fields: &[String]) -> String {
-    let (verb, them) = if fields.len() == 1 { ("does", "it") } else { ("do", "them") };
-    format!("{} {verb} not work in this release: remove {them} and apply again", fields.join(", "))
-}
-
-fn works(kind: TypeWord) -> bool {
-    super::parse::kind(kind).works()
 }
 
 fn rotation_fields(rotation: &Rotation) -> Vec<String> {
@@ -70,7 +73,6 @@ mod tests {
     #[test]
     fn every_field_that_does_not_work_yet_is_named() {
         let table = [
-            (json!({"type": "provider"}), "spec.type provider"),
             (json!({"type": "user", "user": {"hashes": ["bcrypt"]}}), "spec.user.hashes bcrypt"),
             (json!({"type": "password", "rotation": {"schedule": "0 3 * * 6"}}), "spec.rotation.schedule"),
             (json!({"type": "password", "rotation": {"timeZone": "UTC"}}), "spec.rotation.timeZone"),
@@ -103,9 +105,28 @@ mod tests {
 
     #[test]
     fn the_refusal_says_what_to_do() {
-        assert_eq!(
-            refusal(&["spec.rollout".into()]),
-            "spec.rollout does not work in this release: remove it and apply again"
-        );
+        let table = [
+            (
+                json!({"type": "password", "rollout": {}}),
+                "spec.rollout does not work in this release: remove it and apply again",
+            ),
+            (
+                json!({"type": "password", "rollout": {}, "history": {}}),
+                "spec.history, spec.rollout do not work in this release: remove them and apply again",
+            ),
+            (
+                json!({"type": "provider"}),
+                "spec.type provider does not work in this release: delete the object and choose another type",
+            ),
+            (
+                json!({"type": "provider", "rollout": {}}),
+                "spec.type provider does not work in this release: delete the object and choose another type, without \
+                 spec.rollout",
+            ),
+        ];
+        for (spec, message) in table {
+            assert_eq!(refused(&serde_json::from_value(spec).unwrap()).as_deref(), Some(message));
+        }
+        assert_eq!(refused(&serde_json::from_value(json!({"type": "password"})).unwrap()), None);
     }
 }

@@ -12,7 +12,10 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference},
 };
 
-use super::spec::OnConflict;
+use super::{
+    spec::OnConflict,
+    syntax::{check_annotations, check_labels, check_name, is_key},
+};
 
 /// The Secret that an object wants.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,8 +101,20 @@ pub fn desired_secret(
 }
 
 impl TargetPlan {
-    /// Refuses parts that the type does not have and keys that cannot stand in a Secret.
+    /// Refuses whatever the API server would refuse in the Secret, and parts that the type does not have: nothing is made for a
+    /// Secret that cannot be.
     pub fn check(&self, kind: CredentialType) -> Result<(), String> {
+        check_name("spec.target.name", &self.name)?;
+        check_labels("spec.target.metadata.labels", &self.labels)?;
+        check_annotations("spec.target.metadata.annotations", &self.annotations)?;
+        if DOCKER_TYPES.contains(&self.secret_type.as_str())
+            && matches!(kind, CredentialType::Password | CredentialType::User)
+        {
+            return Err(format!(
+                "spec.target.type {} holds a JSON document, and type {kind} is none: use Opaque, or an object of type json",
+                self.secret_type
+            ));
+        }
         let Keys::Mapped(keys) = &self.keys else { return Ok(()) };
         for (key, part) in keys {
             if !is_key(key) {
@@ -242,13 +257,6 @@ fn content(
     out
 }
 
-fn is_key(key: &str) -> bool {
-    (1..=253).contains(&key.len())
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-        && key != "."
-        && key != ".."
-}
-
 /// Label: the Secret is ours; what the watch selects.
 pub const MANAGED: &str = "credsmith.dev/managed";
 /// Label: the UID of the object it belongs to.
@@ -260,6 +268,8 @@ pub const VERSION: &str = "credsmith.dev/version";
 /// Annotation: a keyed hash of everything that was written.
 pub const FINGERPRINT: &str = "credsmith.dev/fingerprint";
 
+/// The API server reads what stands in these.
+const DOCKER_TYPES: [&str; 2] = ["kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg"];
 const OPAQUE: &str = "Opaque";
 const DENIED_TYPES: [&str; 3] =
     ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token", "helm.sh/release.v1"];

@@ -7,6 +7,7 @@ use credsmith_core::{
     hub::{self, Caller},
 };
 use jiff::SignedDuration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
@@ -70,13 +71,13 @@ pub async fn cleanup(object: &Arc<Credential>, context: &Arc<Context>) -> Result
             Err(error) => return Err(error.into()),
         }
     }
-    set_finalizers(object, &of_others(object), context).await?;
+    changed(set_finalizers(&object.metadata, &of_others(object), context).await)?;
     if is_going(&namespace, context).await? {
         return Ok(Outcome::silent());
     }
     for event in std::mem::take(&mut outcome.events) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
-        let _ = context.recorder.publish(&event, &reference).await; // the object is gone either way
+        let _ = context.events.publish(&event, &reference, now).await; // the object is gone either way
     }
     Ok(outcome)
 }
@@ -112,7 +113,7 @@ pub async fn finalizer_is_to_change(
     if plan.delete_with_object {
         finalizers.push(FINALIZER.to_owned());
     }
-    set_finalizers(object, &finalizers, context).await?;
+    changed(set_finalizers(&object.metadata, &finalizers, context).await)?;
     Ok(true)
 }
 
@@ -121,18 +122,25 @@ fn of_others(object: &Credential) -> Vec<String> {
     object.finalizers().iter().filter(|finalizer| *finalizer != FINALIZER).cloned().collect()
 }
 
-async fn set_finalizers(object: &Arc<Credential>, finalizers: &[String], context: &Arc<Context>) -> Result<(), Error> {
-    let api: Api<Credential> = Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+/// Sets the finalizers of an object, whether or not it can be read. One that is gone has none.
+pub async fn set_finalizers(meta: &ObjectMeta, finalizers: &[String], context: &Context) -> Result<(), kube::Error> {
+    let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default());
+    let api: Api<Credential> = Api::namespaced(context.client.clone(), namespace);
     // The resource version makes it a condition: a finalizer that somebody else added meanwhile is not lost.
-    let patch = json!({"metadata": {"resourceVersion": object.resource_version(), "finalizers": finalizers}});
-    let result = api.patch_metadata(&object.name_any(), &PatchParams::default(), &Patch::Merge(&patch)).await;
-    match result {
+    let patch = json!({"metadata": {"resourceVersion": meta.resource_version, "finalizers": finalizers}});
+    match api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn changed(result: Result<(), kube::Error>) -> Result<(), Error> {
+    match result {
         // Somebody was faster, and the watch brings their change. Where it is one that wakes nobody, such as a status of
         // our own, the next try has it.
         Err(kube::Error::Api(status)) if status.code == 409 => Err(Error::Race),
-        Err(error) => Err(error.into()),
+        result => Ok(result?),
     }
 }
 
@@ -142,7 +150,7 @@ fn is_overdue(object: &Credential, now: jiff::Timestamp) -> bool {
 }
 
 /// Only where the store must be told.
-const FINALIZER: &str = "credsmith.dev/store";
+pub const FINALIZER: &str = "credsmith.dev/store";
 /// Names in a message.
 const MOST_NAMED: u32 = 10;
 const DEADLINE: SignedDuration = SignedDuration::from_mins(10);

@@ -8,7 +8,8 @@ use credsmith_core::{
     hub::{self, Caller, Ensured, Given, Wanted, WantedOrigin},
     store::CredentialRow,
 };
-use kube::ResourceExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, ResourceExt};
 
 use super::{Error, ROTATE_AT};
 use crate::{
@@ -17,10 +18,14 @@ use crate::{
         Credential,
         parse::{Origin, Plan, Source},
         spec::OnConflict,
-        target::Keys,
+        target::{Keys, TargetPlan, forbidden},
     },
     index::Key,
     namespaces,
+    secret::{
+        seen::Seen,
+        write::{self, Whose},
+    },
     sources::{self, missing, not_allowed},
 };
 
@@ -50,7 +55,8 @@ pub enum State {
     Known(Ensured),
     /// The path holds a credential of another type.
     OtherKind(String),
-    /// A Secret stands where ours should, and its bytes cannot become version 1. Nothing was made.
+    /// A Secret of somebody else stands where ours should, and it is not to be taken, or its bytes cannot become version 1.
+    /// Nothing was made.
     TargetInTheWay(String),
 }
 
@@ -76,25 +82,24 @@ pub async fn ensure(
     // Should the first version come in between, then the use case sees it.
     let is_new = row.is_none_or(|row| row.newest.is_none());
     let look = Look { object, plan, namespace, caller, context, is_new, request: request.as_ref() };
-    let (ensured, source_problem, source_revision) = match &plan.origin {
-        Origin::Generate(parameters) => match look.target_to_adopt().await? {
-            TargetToAdopt::Nothing => (look.ensure(WantedOrigin::Generate(parameters.clone())).await?, None, None),
-            TargetToAdopt::Bytes(given) => {
-                (look.ensure(WantedOrigin::Adopt(parameters.clone(), Some(given))).await?, None, None)
-            }
-            TargetToAdopt::Unusable(why) => (State::TargetInTheWay(why), None, None),
-        },
-        Origin::Input => match look.target_to_adopt().await? {
-            TargetToAdopt::Nothing => (look.ensure(WantedOrigin::Input).await?, None, None),
-            TargetToAdopt::Bytes(given) => (look.ensure(WantedOrigin::Source(Some(given))).await?, None, None),
-            TargetToAdopt::Unusable(why) => (State::TargetInTheWay(why), None, None),
-        },
-        Origin::Source(source) => look.follow(source).await?,
-        Origin::Adopt(parameters, source) => {
+    let (ensured, source_problem, source_revision) = match (look.target().await?, &plan.origin) {
+        (Stands::InTheWay(why), _) => (look.only_claim(why).await?, None, None),
+        (Stands::ToAdopt(given), Origin::Generate(parameters)) => {
+            (look.ensure(WantedOrigin::Adopt(parameters.clone(), Some(given))).await?, None, None)
+        }
+        (Stands::ToAdopt(given), _) => (look.ensure(WantedOrigin::Source(Some(given))).await?, None, None),
+        (Stands::Nothing, Origin::Generate(parameters)) => {
+            (look.ensure(WantedOrigin::Generate(parameters.clone())).await?, None, None)
+        }
+        (Stands::Nothing, Origin::Input) => (look.ensure(WantedOrigin::Input).await?, None, None),
+        (Stands::Nothing, Origin::Source(source)) => look.follow(source).await?,
+        (Stands::Nothing, Origin::Adopt(parameters, source)) => {
             let first = |given| WantedOrigin::Adopt(parameters.clone(), given);
             look.import(source, first, || WantedOrigin::Generate(parameters.clone())).await?
         }
-        Origin::AdoptInput(source) => look.import(source, WantedOrigin::Source, || WantedOrigin::Input).await?,
+        (Stands::Nothing, Origin::AdoptInput(source)) => {
+            look.import(source, WantedOrigin::Source, || WantedOrigin::Input).await?
+        }
     };
     Ok(Found { ensured, source_problem, source_revision, request })
 }
@@ -110,11 +115,15 @@ struct Look<'a> {
     request: Option<&'a Asked>,
 }
 
-/// Whether the Secret that stands in the place of ours can become version 1.
-enum TargetToAdopt {
+/// What stands where our Secret is to be, before there is a version.
+enum Stands {
+    /// Nothing, or what will be replaced.
     Nothing,
-    Bytes(Given),
-    Unusable(String),
+    /// A stranger's Secret whose bytes become version 1.
+    ToAdopt(Given),
+    /// A stranger's Secret that is not ours to take: whatever is made now could not be projected, and once there is a version
+    /// the bytes of that Secret could never become one.
+    InTheWay(String),
 }
 
 /// State, what the source said, and the revision that was read.
@@ -212,17 +221,49 @@ impl Look<'_> {
         }
     }
 
-    /// The bytes of a Secret that stands where ours should, where the object says to adopt it and there is no version.
-    async fn target_to_adopt(&self) -> Result<TargetToAdopt, Error> {
-        let Some(target) = &self.plan.target else { return Ok(TargetToAdopt::Nothing) };
-        let namespace = self.name_of_namespace();
-        let is_ours = self.context.secrets.get(&namespace, &target.name).is_some();
-        if target.on_conflict != OnConflict::Adopt || is_ours || !self.is_new {
-            return Ok(TargetToAdopt::Nothing);
+    /// Looks at the place of our Secret, while there is no version.
+    async fn target(&self) -> Result<Stands, Error> {
+        let Some(target) = self.plan.target.as_ref().filter(|_| self.is_new) else { return Ok(Stands::Nothing) };
+        let Some(stranger) = self.stranger(target).await? else { return Ok(Stands::Nothing) };
+        let (name, namespace) = (&target.name, self.name_of_namespace());
+        // Watched, so that the object wakes when that Secret goes, or consents. Where the watch does not show it, one of the two
+        // is late: look again.
+        let seen = self.context.sources.observe(&namespace, name, &self.key()).await.ok_or(Error::Race)?;
+        if stranger.controller.is_some() {
+            return Ok(Stands::InTheWay(write::has_another_controller(name)));
         }
-        // Watched, so that a consent given later wakes the object.
-        let seen = self.context.sources.observe(&namespace, &target.name, &self.key()).await;
-        let Some(seen) = seen else { return Ok(TargetToAdopt::Nothing) };
+        match target.on_conflict {
+            OnConflict::Fail => Ok(Stands::InTheWay(write::is_not_ours(name))),
+            OnConflict::Overwrite => {
+                let secrets: Api<Secret> = Api::namespaced(self.context.client.clone(), &namespace);
+                let secret_type = secrets.get_opt(name).await?.and_then(|found| found.type_).unwrap_or_default();
+                Ok(match forbidden(&secret_type) {
+                    true => Stands::InTheWay(write::is_never_replaced(name, &secret_type)),
+                    false => Stands::Nothing,
+                })
+            }
+            OnConflict::Adopt => self.adopted(target, seen.allowed).await,
+        }
+    }
+
+    /// The Secret of somebody else that stands where ours should.
+    async fn stranger(&self, target: &TargetPlan) -> Result<Option<Seen>, Error> {
+        let (context, namespace) = (self.context, self.name_of_namespace());
+        let known = context.secrets.get(&namespace, &target.name);
+        let seen = match known {
+            Some(seen) => Some(seen),
+            None => {
+                let (place, now) = ((namespace.as_str(), target.name.as_str()), context.hub.clock.now());
+                context.taken.find(&context.client, &context.sources, place, now).await?
+            }
+        };
+        let uid = self.object.uid().unwrap_or_default();
+        let is_live = |uid: &str| context.index.is_live(uid);
+        Ok(seen.filter(|seen| write::whose(seen, &uid, self.plan.name.as_str(), &is_live) == Whose::Strangers))
+    }
+
+    /// The bytes of a stranger's Secret that the object says to adopt.
+    async fn adopted(&self, target: &TargetPlan, allowed: bool) -> Result<Stands, Error> {
         let keys = match &target.keys {
             Keys::Mapped(keys) => keys.iter().map(|(key, part)| (part.clone(), key.clone())).collect(),
             Keys::All | Keys::Expand => {
@@ -230,13 +271,25 @@ impl Look<'_> {
             }
         };
         let source = Source { name: target.name.clone(), keys, field: "spec.target.onConflict Adopt" };
-        if !seen.allowed {
-            return Ok(TargetToAdopt::Unusable(not_allowed(&source).to_string()));
+        if !allowed {
+            return Ok(Stands::InTheWay(not_allowed(&source).to_string()));
         }
-        match self.context.sources.read(&namespace, &source, self.plan.kind).await {
-            Ok((given, _)) => Ok(TargetToAdopt::Bytes(given)),
-            Err(sources::Error::Unusable(why)) => Ok(TargetToAdopt::Unusable(why)),
+        if !matches!(self.plan.origin, Origin::Generate(_) | Origin::Input) {
+            // The value comes from elsewhere, and has to be the same.
+            return Ok(Stands::Nothing);
+        }
+        match self.context.sources.read(&self.name_of_namespace(), &source, self.plan.kind).await {
+            Ok((given, _)) => Ok(Stands::ToAdopt(given)),
+            Err(sources::Error::Unusable(why)) => Ok(Stands::InTheWay(why)),
             Err(sources::Error::Kube(error)) => Err(error.into()),
+        }
+    }
+
+    /// Takes the path and makes nothing.
+    async fn only_claim(&self, why: String) -> Result<State, Error> {
+        match self.ensure(WantedOrigin::Source(None)).await? {
+            State::Known(Ensured::WaitingForInput(_)) => Ok(State::TargetInTheWay(why)),
+            other => Ok(other),
         }
     }
 

@@ -1,10 +1,11 @@
 //! One look at one object: observe → ensure → project → tell.
 
 mod before;
-mod cleanup;
+pub mod cleanup;
 mod ensure;
-mod outcome;
+pub mod outcome;
 mod project;
+pub mod serving;
 #[cfg(test)]
 mod tests;
 mod validity;
@@ -184,6 +185,10 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     if context.index.is_live(&uid) {
         context.reasons.set(&uid, outcome.reason);
     }
+    let outcome = match outcome.known_version(object).filter(|_| !outcome.is_ready()) {
+        Some(known) => outcome.with_served_version(serving::version(&object.metadata, known, context).await),
+        None => outcome,
+    };
     let now = context.hub.clock.now();
     let status = outcome.status(object, now);
     for event in outcome.events {
@@ -192,7 +197,7 @@ async fn tell(object: &Arc<Credential>, context: &Arc<Context>, outcome: Outcome
     status::write(&context.client, &context.told, object, &status).await.or_else(gone)?;
     for event in context.untold.take(&uid) {
         let reference = kube::Resource::object_ref(object.as_ref(), &());
-        match context.recorder.publish(&event, &reference).await {
+        match context.events.publish(&event, &reference, context.hub.clock.now()).await {
             Err(error) if is_of_ending_namespace(&error) => return Ok(()),
             Err(error) => tracing::debug!(%error, "an event is lost"),
             Ok(()) => {}

@@ -9,6 +9,7 @@ use kube_runtime::events::{Event, EventType};
 use super::{
     Again, Error, RECONCILE_AT,
     before::{Before, alike},
+    serving::Known,
     version::Facts,
 };
 use crate::{
@@ -40,8 +41,8 @@ pub struct Outcome {
     expiring: Option<Said>,
     facts: Option<Facts>,
     target: Option<TargetsStatus>,
-    /// The version that the Secret still holds, where that is another than the newest.
-    holds: Option<i64>,
+    /// The version that the Secret holds meanwhile, where there is one.
+    serves: Option<i64>,
     /// Nothing is done, so nothing is met.
     paused: bool,
 }
@@ -80,7 +81,7 @@ impl Outcome {
             expiring: None,
             facts: None,
             target: None,
-            holds: None,
+            serves: None,
             paused: false,
         }
     }
@@ -195,8 +196,19 @@ impl Outcome {
     }
 
     /// The version that the Secret holds meanwhile.
-    pub fn with_held_version(self, number: Option<i64>) -> Self {
-        Self { holds: number, ..self }
+    pub fn with_served_version(self, number: Option<i64>) -> Self {
+        Self { serves: number, ..self }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// The newest version that this look found, or one before it.
+    pub fn known_version(&self, object: &Credential) -> Option<Known> {
+        let before = || object.status.as_ref().and_then(|status| status.current_version.as_ref());
+        let known = self.facts.as_ref().map(|facts| &facts.version).or_else(before)?;
+        Some((known.id.clone(), known.number))
     }
 
     pub fn with_facts(self, facts: Facts) -> Self {
@@ -285,7 +297,7 @@ impl Outcome {
         } else if self.target.is_some() {
             status.targets = self.target.clone();
         }
-        status.conditions = self.conditions(object, &status, now);
+        status.conditions = self.conditions(object, now);
         status
     }
 
@@ -295,10 +307,9 @@ impl Outcome {
         (phase == "Introduced").then_some("Introduced")
     }
 
-    fn conditions(&self, object: &Credential, status: &CredentialStatus, now: Timestamp) -> Vec<Condition> {
+    fn conditions(&self, object: &Credential, now: Timestamp) -> Vec<Condition> {
         let mut conditions = Conditions::new(object, now);
-        let newest = status.current_version.as_ref().map(|version| version.number);
-        let message = match self.holds.or(newest).filter(|_| !self.ready) {
+        let message = match self.serves.filter(|_| !self.ready) {
             Some(number) => format!("{} (still serving version {number})", self.message),
             None => self.message.clone(),
         };

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use credsmith_core::{
     domain::{
-        ObjectUid, SecretText, VersionId,
+        ObjectUid, Reason, SecretText,
         ownership::{Foreign, INHERITS_API},
         parameters::{MODEL, ParametersOf},
         rotation::ByTime,
@@ -122,7 +122,7 @@ pub async fn project(
         let outcome = match in_time(leaving, remove_others(context, &writer, None)).await {
             Ok(()) => {
                 let said = Said { status: true, reason: "NotRequested", message: "spec.target.disabled".into() };
-                Outcome::ready("StoredOnly", source_problem.unwrap_or_default()).with_projected(said)
+                Outcome::ready("StoredOnly", served_without_source(source_problem, &version)).with_projected(said)
             }
             Err(error) => match not_written(object, None, error, context).await? {
                 Some(outcome) => outcome,
@@ -156,15 +156,15 @@ pub async fn project(
     };
     match in_time(&target.name, all).await {
         Ok(done) => {
-            Ok(dress(in_sync(object, target, &done, source_problem)).with_facts(facts(Some(desired.fingerprint))))
+            let message = served_without_source(source_problem, &version);
+            Ok(dress(in_sync(object, target, &done, message)).with_facts(facts(Some(desired.fingerprint))))
         }
         Err(error) => {
             let Some(outcome) = not_written(object, Some(&target.name), error, context).await? else {
                 return Ok(Outcome::silent());
             };
-            let held = held_version(context, &namespace, &target.name, &uid, &version).await;
             // What was written last is still what was written last.
-            Ok(dress(outcome).with_held_version(held).with_facts(facts(written)))
+            Ok(dress(outcome).with_facts(facts(written)))
         }
     }
 }
@@ -256,25 +256,26 @@ async fn not_written(
             outcome.later(if unchanged { Pace::Safety } else { Pace::Failure })
         }
         write::Error::NamespaceTerminating => return Ok(None),
-        write::Error::Failed(failure) | write::Error::OtherType(failure) => Outcome::failed(object, target, failure),
+        write::Error::Failed(failure) | write::Error::Fixed(failure) => Outcome::failed(object, target, failure),
         write::Error::Race => return Err(Error::Race),
         write::Error::Kube(error) => return Err(error.into()),
     }))
 }
 
-/// The number of the version that our Secret holds, where that is not the newest one.
-async fn held_version(context: &Context, namespace: &str, name: &str, uid: &str, newest: &Version) -> Option<i64> {
-    let seen = context.secrets.get(namespace, name).filter(|seen| seen.belongs_to(uid))?;
-    let id = VersionId::parse(&seen.version?).filter(|id| *id != newest.row.id)?;
-    // Where the store does not know, the message says the newest one: that is what the API serves.
-    Some(context.hub.store.version(id).await.ok()??.number)
+/// A source that went away takes nothing away, and the message says what is served.
+fn served_without_source(problem: Option<String>, version: &Version) -> String {
+    let row = &version.row;
+    let served = match row.reason {
+        Reason::Imported | Reason::SourceChanged => "what it gave before is served".to_owned(),
+        Reason::SetByAPI => format!("version {}, which was set over the API, is served", row.number),
+        _ => format!("version {} is served", row.number),
+    };
+    problem.map(|problem| format!("{problem}; {served}")).unwrap_or_default()
 }
 
-fn in_sync(object: &Credential, target: &TargetPlan, written: &Written, source_problem: Option<String>) -> Outcome {
+fn in_sync(object: &Credential, target: &TargetPlan, written: &Written, message: String) -> Outcome {
     let (before, name) = (Before::of(object), &target.name);
     let said = Said { status: true, reason: "InSync", message: String::new() };
-    // A source that went away takes nothing away: what it gave is served, and the message says so.
-    let message = source_problem.map(|problem| format!("{problem}; what it gave before is served")).unwrap_or_default();
     let mut outcome = Outcome::ready("InSync", message).with_projected(said).with_target(name, None);
     let repaired = match written {
         Written::Repaired { rival } => Some(format!("Secret {name} was changed by {rival} and is as it was")),

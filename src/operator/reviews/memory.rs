@@ -31,6 +31,11 @@ impl<K: Eq + Hash, V: Clone> Memory<K, V> {
         (known.holds(now, FRESH) || now < known.rest && known.holds(now, STALE)).then(|| known.value.clone())
     }
 
+    /// An answer that holds as long as nobody who knows better says otherwise.
+    pub fn holds(&self, key: &K, now: Timestamp) -> Option<V> {
+        self.lock().get(key).filter(|known| known.holds(now, STALE)).map(|known| known.value.clone())
+    }
+
     /// An answer that holds while nobody can be asked. For a moment nobody is: an API server that hangs would make each
     /// request wait for it.
     pub fn stale(&self, key: &K, now: Timestamp) -> Option<V> {

@@ -5,7 +5,7 @@
 //! edit leaves the annotation alone but takes the key from our manager.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::Mutex,
 };
@@ -63,7 +63,7 @@ impl Seen {
             version: note(VERSION),
             fingerprint: note(FINGERPRINT),
             owned: ours.as_deref().and_then(|ours| owned(entries, ours)),
-            rival: rival(entries, ours.as_deref()),
+            rival: rival(entries),
             terminating: meta.deletion_timestamp.is_some(),
             controller,
             owner_uid,
@@ -108,8 +108,9 @@ fn owned(entries: &[ManagedFieldsEntry], ours: &str) -> Option<Owned> {
     Some(Owned { keys: hash(&data_keys(entry)), applied })
 }
 
-fn rival(entries: &[ManagedFieldsEntry], ours: Option<&str>) -> Option<String> {
-    let others = entries.iter().filter(|entry| entry.manager.as_deref() != ours);
+/// Never one of ours: whoever overwrites the label that says whose it is must not make our own manager a stranger's.
+fn rival(entries: &[ManagedFieldsEntry]) -> Option<String> {
+    let others = entries.iter().filter(|entry| !entry.manager.as_deref().is_some_and(is_ours));
     // Whoever owns a key first; else the latest: a key that was removed is owned by nobody.
     let latest = others.max_by_key(|entry| (!data_keys(entry).is_empty(), entry.time.as_ref().map(|time| time.0)));
     latest.and_then(|entry| entry.manager.clone())
@@ -128,25 +129,33 @@ fn hash(keys: &BTreeSet<String>) -> u64 {
 
 /// Every Secret that carries our label, by namespace and name.
 #[derive(Debug, Default)]
-pub struct SeenSecrets(Mutex<HashMap<(String, String), Seen>>);
+pub struct SeenSecrets(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    all: HashMap<(String, String), Seen>,
+    /// While a list is under way: what our own answers told since it began, which may be newer than the list.
+    since_list_began: Option<HashSet<(String, String)>>,
+}
 
 impl SeenSecrets {
     pub fn get(&self, namespace: &str, name: &str) -> Option<Seen> {
-        self.lock().get(&(namespace.to_owned(), name.to_owned())).cloned()
+        self.lock().all.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
 
     /// The same by an object's own metadata.
     pub fn known(&self, meta: &ObjectMeta) -> Option<Seen> {
-        self.lock().get(&key(meta)?).cloned()
+        self.lock().all.get(&key(meta)?).cloned()
     }
 
     /// Takes what a watch or an answer told, unless something newer is known. Tells whether it was news.
     pub fn tell(&self, meta: &ObjectMeta) -> bool {
         let Some(key) = key(meta) else { return false };
         let seen = Seen::of(meta);
-        let mut all = self.lock();
+        let State { all, since_list_began } = &mut *self.lock();
         let news = all.get(&key).is_none_or(|known| known.uid != seen.uid || known.revision < seen.revision);
         if news {
+            since_list_began.as_mut().map(|answered| answered.insert(key.clone()));
             all.insert(key, seen);
         }
         news
@@ -155,38 +164,45 @@ impl SeenSecrets {
     /// Takes a deletion, unless the Secret was made again since. What was known comes back.
     pub fn forget(&self, meta: &ObjectMeta) -> Option<Seen> {
         let (key, gone) = (key(meta)?, Seen::of(meta));
-        let mut all = self.lock();
-        let stale = all.get(&key).is_some_and(|known| known.revision <= gone.revision);
-        if stale { all.remove(&key) } else { None }
+        let mut state = self.lock();
+        let stale = state.all.get(&key).is_some_and(|known| known.revision <= gone.revision);
+        if stale { state.all.remove(&key) } else { None }
     }
 
     /// Forgets one by name, after it was seen to be gone.
     pub fn drop(&self, namespace: &str, name: &str) {
-        self.lock().remove(&(namespace.to_owned(), name.to_owned()));
+        self.lock().all.remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// Takes a whole list, and keeps what is newer than anything in it: that was written after the list was made.
+    /// A list is about to be asked for: from here on an answer may tell what the list does not show yet.
+    pub fn list_begins(&self) {
+        self.lock().since_list_began = Some(HashSet::new());
+    }
+
+    /// Takes a whole list. What it does not show is gone, but for what an answer told since the list began and is newer
+    /// than anything in it: a revision alone proves nothing, for the newest Secret of all may have been deleted.
     pub fn replace(&self, list: &[PartialObjectMeta<Secret>]) {
         let entry = |item: &PartialObjectMeta<Secret>| Some((key(&item.metadata)?, Seen::of(&item.metadata)));
         let mut fresh: HashMap<_, _> = list.iter().filter_map(entry).collect();
-        let latest = fresh.values().map(|seen| seen.revision).max().unwrap_or(u64::MAX);
-        let mut all = self.lock();
-        fresh.extend(all.drain().filter(|(_, seen)| seen.revision > latest));
+        let latest = fresh.values().map(|seen| seen.revision).max().unwrap_or(0);
+        let State { all, since_list_began } = &mut *self.lock();
+        let answered = since_list_began.take().unwrap_or_default();
+        fresh.extend(all.drain().filter(|(key, seen)| seen.revision > latest && answered.contains(key)));
         *all = fresh;
     }
 
     /// The Secrets of a namespace that were written for an object, other than `keep`. A copy that somebody made of one
     /// carries its labels, but our field manager has no part in it.
     pub fn others_of(&self, namespace: &str, object_uid: &str, keep: Option<&str>) -> Vec<(String, Seen)> {
-        let all = self.lock();
+        let state = self.lock();
         let ours = |seen: &Seen| seen.belongs_to(object_uid) && seen.owned.is_some();
-        let mine = all.iter().filter(|((ns, _), seen)| ns == namespace && ours(seen));
+        let mine = state.all.iter().filter(|((ns, _), seen)| ns == namespace && ours(seen));
         mine.filter(|((_, name), _)| Some(name.as_str()) != keep)
             .map(|((_, name), seen)| (name.clone(), seen.clone()))
             .collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Seen>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().expect("nobody panics with the map in hand")
     }
 }
@@ -252,6 +268,40 @@ mod tests {
             entry("kubectl-edit", "Update", &["b"]),
         ]);
         assert_eq!(Seen::of(&meta(entries)).rival.as_deref(), Some("kubectl-edit"));
+    }
+
+    #[test]
+    fn we_are_never_our_own_rival() {
+        // Whoever overwrites the label leaves an entry, and our manager is then none that the label names.
+        let entries = json!([entry("credsmith/76543210", "Apply", &["a"]), entry("kubectl-label", "Update", &[])]);
+        assert_eq!(Seen::of(&meta(entries)).rival.as_deref(), Some("kubectl-label"));
+        assert_eq!(Seen::of(&meta(json!([entry("credsmith/76543210", "Apply", &["a"])]))).rival, None);
+    }
+
+    #[test]
+    fn a_list_shows_what_is_gone_and_only_an_answer_since_it_began_is_newer() {
+        let seen = SeenSecrets::default();
+        let at = |name: &str, revision: &str| ObjectMeta {
+            name: Some(name.into()),
+            resource_version: Some(revision.into()),
+            ..meta(json!([]))
+        };
+        let there = |names: &[&str]| names.iter().map(|name| seen.get("shop", name).is_some()).collect::<Vec<_>>();
+        let list = |metas: Vec<ObjectMeta>| {
+            let items = metas.into_iter().map(|metadata| PartialObjectMeta { metadata, ..Default::default() });
+            seen.replace(&items.collect::<Vec<_>>());
+        };
+        seen.tell(&at("old", "5"));
+        seen.tell(&at("newest", "9"));
+        seen.list_begins();
+        seen.tell(&at("meanwhile", "12"));
+        list(vec![at("old", "5")]);
+        assert_eq!(there(&["old", "newest", "meanwhile"]), [true, false, true]);
+
+        // The next list shows everything that was answered before it began.
+        seen.list_begins();
+        list(vec![]);
+        assert_eq!(there(&["old", "newest", "meanwhile"]), [false, false, false]);
     }
 
     #[test]

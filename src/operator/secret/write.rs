@@ -15,7 +15,7 @@ use super::{
 use crate::{
     credential::{
         spec::OnConflict,
-        target::{Desired, TargetPlan, forbidden},
+        target::{CREDENTIAL, Desired, TargetPlan, forbidden},
     },
     sources::ALLOW_ADOPTION,
 };
@@ -52,9 +52,10 @@ pub enum Error {
     /// The API server did not take it.
     #[error(transparent)]
     Failed(Failure),
-    /// The Secret that stands there has another type, which it keeps for life.
+    /// The Secret that stands there keeps what would have to change: its type, or all of it, where somebody made it
+    /// immutable.
     #[error("{0}")]
-    OtherType(Failure),
+    Fixed(Failure),
     /// Somebody wrote it in between: look again.
     #[error("the Secret is being written by others")]
     Race,
@@ -121,16 +122,9 @@ impl Writer<'_> {
                     (_, false) => Written::Updated,
                 })
             }
-            Whose::Strangers if seen.controller.is_some() => Err(seen.conflict(format!(
-                "Secret {} has another controller, and is never taken from it: choose another spec.target.name",
-                plan.name
-            ))),
+            Whose::Strangers if seen.controller.is_some() => Err(seen.conflict(has_another_controller(&plan.name))),
             Whose::Strangers => match plan.on_conflict {
-                OnConflict::Fail => Err(seen.conflict(format!(
-                    "Secret {} exists and is not ours: delete it, choose another spec.target.name, or set \
-                     spec.target.onConflict to Adopt or Overwrite",
-                    plan.name
-                ))),
+                OnConflict::Fail => Err(seen.conflict(is_not_ours(&plan.name))),
                 OnConflict::Adopt => {
                     self.check_adoptable(plan, desired).await?;
                     self.apply(plan, desired, seen).await?;
@@ -147,23 +141,17 @@ impl Writer<'_> {
     }
 
     fn whose(&self, seen: &Seen, desired: &Desired) -> Whose {
-        let controls = |uid: &str| seen.controller.as_deref() == Some(uid);
         // The fingerprint is keyed: where nothing else is left, it proves that the Secret was written for this object.
         let sealed = seen.controller.is_none() && seen.fingerprint.as_deref() == Some(&desired.fingerprint);
-        if seen.belongs_to(self.object_uid) || controls(self.object_uid) || sealed {
-            return Whose::Ours;
-        }
-        // An object of this path that is gone left it: identity is the path, not the object.
-        let path = desired.secret.annotations().get(crate::credential::target::CREDENTIAL);
-        let left = seen.owner_uid.as_deref().is_some_and(|uid| !(self.is_live)(uid));
-        let free = seen.controller.as_deref().is_none_or(|uid| seen.owner_uid.as_deref() == Some(uid));
-        if left && free && seen.path.as_ref() == path { Whose::OurPredecessors } else { Whose::Strangers }
+        let path = desired.secret.annotations().get(CREDENTIAL).map(String::as_str).unwrap_or_default();
+        if sealed { Whose::Ours } else { whose(seen, self.object_uid, path, self.is_live) }
     }
 
-    /// A Secret keeps its type for life: where ours is to have another, it is made anew.
+    /// A Secret keeps its type for life, and all of it where somebody made it immutable: where ours is to change, it is made
+    /// anew.
     async fn apply_or_make_anew(&self, plan: &TargetPlan, desired: &Desired, seen: &Seen) -> Result<(), Error> {
         match self.apply(plan, desired, seen).await {
-            Err(Error::OtherType(_)) => {
+            Err(Error::Fixed(_)) => {
                 self.try_post(plan, desired).await?;
                 self.remove(&plan.name, &seen.uid).await?;
                 self.post_in_place(plan, desired).await
@@ -207,9 +195,7 @@ impl Writer<'_> {
         if let Some(found) = self.read(name).await?
             && let Some(secret_type) = found.type_.as_deref().filter(|secret_type| forbidden(secret_type))
         {
-            return Err(Seen::of(&found.metadata).conflict(format!(
-                "Secret {name} has type {secret_type}, and is never replaced: choose another spec.target.name"
-            )));
+            return Err(Seen::of(&found.metadata).conflict(is_never_replaced(name, secret_type)));
         }
         self.try_post(plan, desired).await
     }
@@ -300,11 +286,42 @@ impl Seen {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
+/// To whom a Secret belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
     Ours,
     OurPredecessors,
     Strangers,
+}
+
+/// Whose a Secret is, for the object with that UID and path.
+pub fn whose(seen: &Seen, object_uid: &str, path: &str, is_live: &(dyn Fn(&str) -> bool + Sync)) -> Whose {
+    if seen.belongs_to(object_uid) || seen.controller.as_deref() == Some(object_uid) {
+        return Whose::Ours;
+    }
+    // An object of this path that is gone left it: identity is the path, not the object.
+    let left = seen.owner_uid.as_deref().is_some_and(|uid| !is_live(uid));
+    let free = seen.controller.as_deref().is_none_or(|uid| seen.owner_uid.as_deref() == Some(uid));
+    let same = seen.path.as_ref().is_some_and(|known| known.eq_ignore_ascii_case(path));
+    if left && free && same { Whose::OurPredecessors } else { Whose::Strangers }
+}
+
+/// What to say of a stranger's Secret that has a controller.
+pub fn has_another_controller(name: &str) -> String {
+    format!("Secret {name} has another controller, and is never taken from it: choose another spec.target.name")
+}
+
+/// What to say of a stranger's Secret where the object does not say to take it.
+pub fn is_not_ours(name: &str) -> String {
+    format!(
+        "Secret {name} exists and is not ours: delete it, choose another spec.target.name, or set spec.target.onConflict to \
+         Adopt or Overwrite"
+    )
+}
+
+/// What to say of a stranger's Secret of a type that gives rights.
+pub fn is_never_replaced(name: &str, secret_type: &str) -> String {
+    format!("Secret {name} has type {secret_type}, and is never replaced: choose another spec.target.name")
 }
 
 /// The entry that is to become ours: an *Apply* entry of an object before us, else the *Update* entry of a create.
@@ -338,9 +355,13 @@ fn translate(error: kube::Error, name: &str, desired: Option<&Secret>) -> Error 
     let mut causes = status.details.iter().flat_map(|details| &details.causes);
     match status.code {
         409 => Error::Race,
-        422 if causes.any(|cause| cause.field == "type") => Error::OtherType(Failure::of(name, status, desired)),
+        422 if causes.any(|cause| cause.field == "type" || cause.message.contains(IMMUTABLE)) => {
+            Error::Fixed(Failure::of(name, status, desired))
+        }
         _ => Error::Failed(Failure::of(name, status, desired)),
     }
 }
 
+/// What the API server says of each field that would change in a Secret with `immutable: true`.
+const IMMUTABLE: &str = "field is immutable when `immutable` is set";
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

@@ -41,9 +41,9 @@ async fn no_value_is_found_where_none_belongs() {
     let sinks = evidence::gather(&scene, &dirs).await;
     let (hits, control) = search::search(&values.texts, scene.name(), &sinks);
     let megabytes = sinks.iter().map(|sink| sink.size()).sum::<u64>() >> 20;
-    eprintln!("leaks: {values} in {} sinks, hits {}", sinks.len(), hits.len());
-    eprintln!("control: {} of {} sinks", control.len(), sinks.len());
-    eprintln!("leaks: {megabytes} MiB searched in {:.1} s", started.elapsed().as_secs_f32());
+    tell!("leaks: {values} in {} sinks, hits {}", sinks.len(), hits.len());
+    tell!("control: {} of {} sinks", control.len(), sinks.len());
+    tell!("leaks: {megabytes} MiB searched in {:.1} s", started.elapsed().as_secs_f32());
     // Names of places and kinds of writing only: the values stay where they are.
     assert!(hits.is_empty(), "{hits:#?}");
     let missed: Vec<_> = sinks.iter().map(|sink| sink.name).filter(|name| !control.contains(name)).collect();

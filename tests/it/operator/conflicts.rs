@@ -15,8 +15,9 @@ async fn somebody_elses_secret_is_left_alone_until_it_goes() {
     let before = scene.stranger("db", json!({"password": "theirs-for-sure"})).await;
     scene.apply("db", json!({"type": "password"})).await;
     let message = "Secret db exists and is not ours: delete it, choose another spec.target.name, or set \
-                   spec.target.onConflict to Adopt or Overwrite (still serving version 1)";
+                   spec.target.onConflict to Adopt or Overwrite";
     let object = scene.reason("db", "TargetFailed").await;
+    assert_eq!(object.version(), 0, "a value was made that cannot be projected");
     assert_eq!((object.message().as_str(), object.condition("Projected").reason.as_str()), (message, "Conflict"));
     assert_eq!(object.status.unwrap().targets.unwrap().sample[0].reason, "Conflict");
     assert_eq!(scene.secret("db").await.resource_version(), before.resource_version());
@@ -25,6 +26,55 @@ async fn somebody_elses_secret_is_left_alone_until_it_goes() {
     scene.api::<Secret>().delete("db", &DeleteParams::default()).await.unwrap();
     scene.reason("db", "InSync").await;
     assert_eq!(scene.values("db").await["password"].len(), 30);
+}
+
+#[tokio::test]
+async fn what_the_message_offers_saves_the_bytes_of_somebody_elses_secret() {
+    let scene = Scene::new().await;
+    let app = scene.caller().await;
+    for (name, spec, part) in
+        [("db", json!({"type": "password"}), "password"), ("late", json!({"type": "value"}), "value")]
+    {
+        scene.stranger(name, json!({part: "legacy"})).await;
+        let with = |on_conflict: &str| {
+            let mut spec = spec.clone();
+            spec["target"] = json!({"onConflict": on_conflict});
+            spec
+        };
+        scene.apply(name, spec.clone()).await;
+        let object = scene.reason(name, "TargetFailed").await;
+        assert!(
+            object.message().ends_with("or set spec.target.onConflict to Adopt or Overwrite"),
+            "{}",
+            object.message()
+        );
+        let stored = app.get(&format!("/api/v1/data?name={}", scene.path(name))).await;
+        assert_eq!((object.version(), stored.status), (0, 404), "something is stored");
+
+        // The next step that the message names, and then the next.
+        scene.apply(name, with("Adopt")).await;
+        let object =
+            scene.status(name, "the missing consent", |object| object.message().contains("does not allow it")).await;
+        assert_eq!((object.version(), object.condition("Projected").reason.as_str()), (0, "Conflict"));
+        scene.allow(name).await;
+        let object = scene.reason(name, "InSync").await;
+        assert_eq!(object.version(), 1);
+        assert_eq!(object.status.unwrap().current_version.unwrap().reason, "Imported");
+        assert_eq!(scene.values(name).await[part], "legacy");
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_somebody_elses_secret_has_the_path_already() {
+    let scene = Scene::new().await;
+    let app = scene.caller().await;
+    scene.stranger("db", json!({"password": "theirs-for-sure"})).await;
+    scene.apply("db", json!({"type": "password"})).await;
+    scene.reason("db", "TargetFailed").await;
+    let set = app.put(json!({"name": scene.path("db"), "type": "password", "value": "chosen-by-hand"})).await;
+    assert_eq!(set.status, 403, "the path is the object's");
+    scene.apply("other", json!({"type": "password", "path": scene.path("db")})).await;
+    scene.reason("other", "PathOwned").await;
 }
 
 #[tokio::test]
@@ -94,8 +144,7 @@ async fn a_secret_with_another_controller_is_never_taken() {
         assert_eq!(
             scene.reason(&name, "TargetFailed").await.message(),
             format!(
-                "Secret {name} has another controller, and is never taken from it: choose another spec.target.name \
-                 (still serving version 1)"
+                "Secret {name} has another controller, and is never taken from it: choose another spec.target.name"
             )
         );
         assert_eq!(scene.secret(&name).await.resource_version(), before.resource_version());

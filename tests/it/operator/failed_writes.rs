@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use credsmith_operator::Credential;
 use k8s_openapi::api::core::v1::Secret;
-use kube::{ResourceExt, api::DeleteParams};
+use kube::{
+    ResourceExt,
+    api::{DeleteParams, Patch, PatchParams},
+};
 use serde_json::json;
 
 use super::{
@@ -21,8 +24,7 @@ async fn a_quota_that_is_used_up_is_told_and_raising_it_is_enough() {
     assert_eq!(
         object.message(),
         "Secret db cannot be written: secrets \"db\" is forbidden: exceeded quota: no-secrets, requested: secrets=1, used: \
-         secrets=0, limited: secrets=0; raise that ResourceQuota, or delete Secrets that nobody needs; it is tried again \
-         (still serving version 1)"
+         secrets=0, limited: secrets=0; raise that ResourceQuota, or delete Secrets that nobody needs; it is tried again"
     );
     assert_eq!(failure(&object), ("Conflict".into(), "QuotaExceeded".into()));
     assert!(object.has("Reconciling") && !object.has("Stalled"));
@@ -84,8 +86,7 @@ async fn a_webhook_that_nobody_answers_is_told_once_until_it_is_mended() {
         message.starts_with("Secret db cannot be written: Internal error occurred: failed calling webhook"),
         "{message}"
     );
-    let next = "look at the API server and at the webhooks that it asks about Secrets; it is tried again (still serving \
-                version 1)";
+    let next = "look at the API server and at the webhooks that it asks about Secrets; it is tried again";
     assert!(message.ends_with(next), "{message}");
     assert_eq!(failure(&object), ("Conflict".into(), "Unavailable".into()));
 
@@ -112,7 +113,7 @@ async fn a_secret_with_more_than_it_can_hold_is_told_as_too_large() {
     let object = scene.reason("db", "TargetFailed").await;
     let message = object.message();
     assert!(message.starts_with("Secret db is too large for the API server: "), "{message}");
-    assert!(message.ends_with("put fewer keys into spec.target.keys, or shorten the value (still serving version 1)"));
+    assert!(message.ends_with("put fewer keys into spec.target.keys, or shorten the value"), "{message}");
     assert_eq!(failure(&object), ("TooLarge".into(), "TooLarge".into()));
     assert!(object.has("Stalled"), "only an edit helps");
 
@@ -159,6 +160,34 @@ async fn a_conflict_is_told_whatever_failed_before_and_once() {
     // It wakes when that Secret goes.
     scene.api::<Secret>().delete(&theirs.name_any(), &DeleteParams::default()).await.unwrap();
     scene.reason("db", "InSync").await;
+}
+
+#[tokio::test]
+async fn a_secret_that_somebody_made_immutable_is_made_anew() {
+    let scene = Scene::new().await;
+    scene.apply("db", json!({"type": "password"})).await;
+    scene.reason("db", "InSync").await;
+    let before = scene.secret("db").await;
+    let freeze = Patch::Merge(json!({"immutable": true}));
+    scene.api::<Secret>().patch("db", &PatchParams::default(), &freeze).await.unwrap();
+    scene.annotate::<Credential>("db", "credsmith.dev/rotate-at", json!("now")).await;
+    let object = scene.status("db", "version 2", |object| object.version() == 2 && object.has("Ready")).await;
+    let now = scene.secret("db").await;
+    assert!(now.uid() != before.uid() && now.immutable != Some(true) && now.data != before.data);
+    assert_eq!(now.annotations()["credsmith.dev/version"], object.status.unwrap().current_version.unwrap().id);
+}
+
+#[tokio::test]
+async fn a_message_says_that_a_version_is_served_only_where_the_secret_holds_it() {
+    let scene = Scene::new().await;
+    scene.apply("db", json!({"type": "password"})).await;
+    scene.reason("db", "InSync").await;
+    let refused = "spec.rollout does not work in this release: remove it and apply again";
+    let bad = json!({"type": "password", "rollout": {}});
+    scene.apply("db", bad).await;
+    assert_eq!(scene.reason("db", "InvalidSpec").await.message(), format!("{refused} (still serving version 1)"));
+    scene.api::<Secret>().delete("db", &DeleteParams::default()).await.unwrap();
+    scene.status("db", "no Secret to serve", |object| object.message() == refused).await;
 }
 
 /// Why it is not projected: the reason of the condition, and the word of the target.

@@ -9,7 +9,7 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::scene::{Says, Scene};
 
@@ -84,20 +84,50 @@ async fn events_tell_changes_and_no_first_success() {
     let repaired = "Normal DriftRepaired: Secret db was changed by curious-colleague and is as it was";
     assert_eq!(scene.events_until("db", 1).await, [repaired]);
 
-    scene.api::<Secret>().delete("db", &DeleteParams::default()).await.unwrap();
-    scene.shows("db", "password", &value).await;
-    // The same reason again is counted, as events are everywhere.
+    // The very same again is counted, as events are everywhere; what says something else is an event of its own.
+    scene.api::<Secret>().patch("db", &editor, &edit).await.unwrap();
     let twice = || async {
         let events = scene.api::<Event>().list(&ListParams::default()).await?.items;
         Ok(events.into_iter().find_map(|event| event.series).filter(|series| series.count == 2))
     };
     scene.until("the second repair", twice).await;
+    scene.api::<Secret>().delete("db", &DeleteParams::default()).await.unwrap();
+    scene.shows("db", "password", &value).await;
+    let all = [repaired, "Normal DriftRepaired: Secret db was gone and is there again"];
+    assert_eq!(scene.events_until("db", 2).await, all);
 
     // A change that is no news is told by nobody.
     scene.annotate::<Credential>("db", "credsmith.dev/reconcile-at", json!("1")).await;
     let echoed = |object: &Credential| object.status.as_ref().is_some_and(|s| s.last_reconcile_request.is_some());
     scene.status("db", "the echo", echoed).await;
-    assert_eq!(scene.events("db").await, [repaired]);
+    assert_eq!(scene.events("db").await, all);
+}
+
+#[tokio::test]
+async fn each_stranger_and_each_rotation_is_named_in_an_event_of_its_own() {
+    let scene = Scene::new().await;
+    scene.apply("db", json!({"type": "password"})).await;
+    scene.reason("db", "InSync").await;
+    let value = scene.values("db").await.remove("password").unwrap();
+    let edit = async |who: &str, edit: Value| {
+        let editor = PatchParams { field_manager: Some(who.into()), ..PatchParams::default() };
+        scene.api::<Secret>().patch("db", &editor, &Patch::Merge(edit)).await.unwrap();
+    };
+    for (nth, who) in ["alice", "bob"].into_iter().enumerate() {
+        edit(who, json!({"stringData": {"password": "edited-by-hand"}})).await;
+        scene.shows("db", "password", &value).await;
+        scene.events_until("db", nth + 1).await;
+    }
+    // Whoever overwrites the label that says whose it is must not make it look as if we had.
+    edit("carol", json!({"metadata": {"labels": {"credsmith.dev/owner-uid": "somebody-else"}}})).await;
+    let changed = |who: &str| format!("Normal DriftRepaired: Secret db was changed by {who} and is as it was");
+    assert_eq!(scene.events_until("db", 3).await, ["alice", "bob", "carol"].map(changed));
+    for version in [2, 3] {
+        scene.annotate::<Credential>("db", "credsmith.dev/rotate-at", json!(version.to_string())).await;
+        scene.status("db", "the rotation", |object| object.version() == version).await;
+    }
+    let rotated = ["Normal Rotated: version 2 (Requested)", "Normal Rotated: version 3 (Requested)"];
+    assert_eq!(scene.events_until("db", 5).await[3..], rotated);
 }
 
 #[tokio::test]

@@ -133,6 +133,29 @@ async fn what_a_service_account_of_the_namespace_wrote_is_the_namespaces_own() {
 }
 
 #[tokio::test]
+async fn what_a_service_account_of_the_namespace_before_wrote_needs_approval() {
+    let scene = Scene::new().await;
+    let app = scene.caller().await;
+    let path = scene.path("x");
+    assert_eq!(app.put(json!({"name": path, "type": "value", "value": "set-before"})).await.status, 200);
+    let scene = scene.made_again().await;
+    scene.apply("x", json!({"type": "value"})).await;
+    assert_eq!(
+        scene.reason("x", "AdoptionNeedsApproval").await.message(),
+        format!(
+            "{path} was made over the API, not by this namespace: a cluster administrator lets it have them with kubectl \
+             annotate namespace {} credsmith.dev/inherits=api",
+            scene.name()
+        )
+    );
+    scene.no_secret("x").await;
+    // The next step that the message names.
+    let annotate = ["annotate", "namespace", scene.name(), "credsmith.dev/inherits=api"];
+    scene.cluster.kubectl(&annotate, "").await.unwrap();
+    scene.shows("x", "value", "set-before").await;
+}
+
+#[tokio::test]
 async fn a_path_of_another_type_is_not_taken() {
     let scene = Scene::new().await;
     let app = scene.caller().await;

@@ -12,9 +12,12 @@ use super::scene::{Says, Scene};
 async fn kubectl_without_validation_gets_an_unsupported_field_past_nobody() {
     let scene = Scene::new().await;
     let table = [
-        ("type: certificate", "spec.type certificate does not work in this release: remove it and apply again"),
-        ("type: ssh", "spec.type ssh does not work in this release: remove it and apply again"),
-        ("type: rsa", "spec.type rsa does not work in this release: remove it and apply again"),
+        (
+            "type: certificate",
+            "spec.type certificate does not work in this release: delete the object and choose another type",
+        ),
+        ("type: ssh", "spec.type ssh does not work in this release: delete the object and choose another type"),
+        ("type: rsa", "spec.type rsa does not work in this release: delete the object and choose another type"),
         (
             "type: password\n  rollout: {restart: [{kind: Deployment, name: orders}]}",
             "spec.rollout does not work in this release: remove it and apply again",

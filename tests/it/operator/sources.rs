@@ -37,6 +37,23 @@ async fn a_source_needs_consent_and_a_later_change_of_it_is_a_version() {
 }
 
 #[tokio::test]
+async fn a_source_that_goes_after_a_write_over_the_api_is_not_said_to_be_served() {
+    let scene = Scene::new().await;
+    let app = scene.caller().await;
+    scene.source("licence", json!({"key": "SAMPLE-0000-1111"})).await;
+    let from = json!({"fromSecret": {"name": "licence", "key": "key"}});
+    scene.apply("app", json!({"type": "value", "value": from, "apiWrites": "Allow"})).await;
+    scene.reason("app", "InSync").await;
+    let set = app.put(json!({"name": scene.path("app"), "type": "value", "value": "set-over-the-api"})).await;
+    assert_eq!(set.status, 200);
+    scene.shows("app", "value", "set-over-the-api").await;
+    scene.api::<Secret>().delete("licence", &DeleteParams::default()).await.unwrap();
+    let message = "spec.value.fromSecret: there is no Secret licence: create it; version 2, which was set over the API, is served";
+    scene.status("app", "the missing source", |object| object.message() == message).await;
+    scene.shows("app", "value", "set-over-the-api").await;
+}
+
+#[tokio::test]
 async fn what_is_missing_in_a_source_is_named() {
     let scene = Scene::new().await;
     scene.source("odd", json!({"other": "x"})).await;
@@ -53,6 +70,15 @@ async fn what_is_missing_in_a_source_is_named() {
     for (name, message) in table {
         assert_eq!(scene.reason(name, "WaitingForInput").await.message(), message);
     }
+    let bytes = json!({"metadata": {"name": "bytes"}, "data": {"k": "//79"}});
+    scene.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(bytes).unwrap()).await.unwrap();
+    scene.allow("bytes").await;
+    scene.apply("raw", json!({"type": "value", "value": {"fromSecret": {"name": "bytes", "key": "k"}}})).await;
+    assert_eq!(
+        scene.reason("raw", "WaitingForInput").await.message(),
+        "spec.value.fromSecret: key k of Secret bytes is not UTF-8 text, and only text can be kept: put text there, such as \
+         its base64"
+    );
     let no_json = scene.reason("text", "WaitingForInput").await;
     assert!(!no_json.has("Ready") && !no_json.message().is_empty(), "{}", no_json.message());
 
@@ -76,7 +102,8 @@ async fn a_secret_that_gives_rights_of_its_own_is_never_read() {
     scene.apply("db", json!({"type": "value", "value": {"fromSecret": {"name": "release", "key": "release"}}})).await;
     assert_eq!(
         scene.reason("db", "WaitingForInput").await.message(),
-        "spec.value.fromSecret: Secret release has type helm.sh/release.v1, which is never read"
+        "spec.value.fromSecret: Secret release has type helm.sh/release.v1, which is never read: put the value into a \
+         Secret of type Opaque"
     );
 }
 

@@ -119,3 +119,37 @@ async fn keys_that_cannot_be_are_refused_by_name() {
         assert_eq!(object.condition("Ready").reason, "InvalidSpec");
     }
 }
+
+#[tokio::test]
+async fn a_secret_that_the_api_server_would_refuse_is_refused_before_a_value_is_made() {
+    let scene = Scene::new().await;
+    let app = scene.caller().await;
+    let labels = |key: &str, value: &str| json!({"metadata": {"labels": {key: value}}});
+    let annotations = |key: &str| json!({"metadata": {"annotations": {key: "x"}}});
+    let long = "x".repeat(64);
+    let table = [
+        ("value", labels("app", &long), "spec.target.metadata.labels: the value of app "),
+        ("key", labels("a b", "x"), "spec.target.metadata.labels: a b "),
+        ("note", annotations("example.com/"), "spec.target.metadata.annotations: example.com/ "),
+        ("dots", json!({"keys": {"..a": "password"}}), "spec.target.keys: ..a cannot be a key of a Secret"),
+        (
+            "docker",
+            json!({"type": "kubernetes.io/dockerconfigjson", "keys": {".dockerconfigjson": "password"}}),
+            "spec.target.type kubernetes.io/dockerconfigjson holds a JSON document",
+        ),
+    ];
+    for (name, target, start) in &table {
+        scene.apply(name, json!({"type": "password", "target": target})).await;
+        let object = scene.reason(name, "InvalidSpec").await;
+        assert!(object.message().starts_with(start) && object.has("Stalled"), "{}", object.message());
+        let stored = app.get(&format!("/api/v1/data?name={}", scene.path(name))).await;
+        assert_eq!((object.version(), stored.status), (0, 404), "{name}: something is stored");
+    }
+    // At its edges it is taken by both.
+    let edges = json!({"metadata": {
+        "labels": {"a": &long[1..], format!("{}/A-1_b.c", "x".repeat(253)): "", "example.com/b": "A-1_b.c"},
+        "annotations": {"Example.COM/a": "any\nthing"},
+    }});
+    scene.apply("edges", json!({"type": "password", "target": edges})).await;
+    scene.reason("edges", "InSync").await;
+}

@@ -84,7 +84,7 @@ async fn a_value_waits_for_input_and_shows_within_a_second() {
         took.push(answered.elapsed());
     }
     took.sort();
-    eprintln!("a value that was set is in its Secret after {:?} (median of 5)", took[2]);
+    tell!("a value that was set is in its Secret after {:?} (median of 5)", took[2]);
     // The median, since a machine that runs everything else beside may hold up one of them.
     assert!(took[2] < Duration::from_secs(1), "{took:?}");
 
@@ -121,11 +121,11 @@ async fn a_document_is_one_key_or_one_for_each_text_in_it() {
     assert_eq!(
         refused.message(),
         "target.expand: the name of text 1 of the document cannot be a key of a Secret: rename that member, or map the whole \
-         document with target.keys (still serving version 2)"
+         document with target.keys (still serving version 1)"
     );
     assert!(refused.has("Stalled"));
     assert_eq!(scene.values("parts").await["host"], "db");
     app.put(json!({"name": scene.path("parts"), "type": "json", "value": ["x"]})).await;
-    let message = "target.expand needs a JSON object: set one, or drop target.expand (still serving version 3)";
+    let message = "target.expand needs a JSON object: set one, or drop target.expand (still serving version 1)";
     scene.status("parts", "no object to expand", |object| object.message() == message).await;
 }

@@ -1,5 +1,5 @@
 //! 200 random orders of deletions, re-applies and restarts: the value never changes, and a namespace that is made again
-//! does not inherit until somebody says so.
+//! does not inherit until somebody says so, be it a value that a `Credential` made or one that was set over the API before.
 //!
 //! Twenty namespaces go side by side through ten rounds; what a namespace does in a round is one order. A deletion of the
 //! definition and a restart of the operator hit all of them at once, so they are steps of the round, between which each
@@ -31,14 +31,15 @@ use place::Place;
 async fn no_order_of_deletions_changes_a_value() {
     let seed = std::env::var("WALK_SEED").ok().and_then(|text| text.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from_str_radix(&state::random_hex(4), 16).unwrap());
-    eprintln!("walk: WALK_SEED={seed}");
+    tell!("walk: WALK_SEED={seed}");
     state::keep_until_the_end();
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install_chart().await.unwrap();
     let operator = start(&cluster, OperatorOptions::default()).await.unwrap();
 
     let dice = Dice::new(seed);
-    let mut places = join_all((0..PLACES).map(|nth| Place::new(&cluster, Dice::new(dice.draw()), nth))).await;
+    let mut places =
+        join_all((0..PLACES).map(|nth| Place::new(&cluster, &operator, Dice::new(dice.draw()), nth))).await;
     let (mut total, mut orders) = (Counts::default(), 0);
     for round in 0..ROUNDS {
         let started = Instant::now();
@@ -59,14 +60,15 @@ async fn no_order_of_deletions_changes_a_value() {
             total.crd += u32::from(steps.contains(&Global::Crd));
             total.restart += u32::from(steps.contains(&Global::Restart));
         }
-        eprintln!("walk: round {} of {ROUNDS} {steps:?} in {:.1} s", round + 1, started.elapsed().as_secs_f32());
+        tell!("walk: round {} of {ROUNDS} {steps:?} in {:.1} s", round + 1, started.elapsed().as_secs_f32());
     }
-    let Counts { credential, secret, crd, namespace, restart, changed, inherited } = total;
-    eprintln!(
+    let Counts { credential, secret, crd, namespace, restart, born, changed, inherited } = total;
+    tell!(
         "walk: orders {orders} (credential {credential}, secret {secret}, crd {crd}, namespace {namespace}, restart \
-         {restart}) changed {changed} inherited {inherited}"
+         {restart}, born over the API {born}) changed {changed} inherited {inherited}"
     );
     assert_eq!((orders, changed, inherited), (200, 0, 0));
+    assert!(born >= 10, "only {born} paths that were born over the API were met by another namespace");
     for (kind, count) in
         [("credential", credential), ("secret", secret), ("crd", crd), ("namespace", namespace), ("restart", restart)]
     {
@@ -82,6 +84,8 @@ struct Counts {
     crd: u32,
     namespace: u32,
     restart: u32,
+    /// Paths that no `Credential` had before the namespace was made again.
+    born: u32,
     changed: u32,
     inherited: u32,
 }
@@ -91,6 +95,7 @@ impl Counts {
         self.credential += other.credential.min(1);
         self.secret += other.secret.min(1);
         self.namespace += other.namespace.min(1);
+        self.born += other.born;
         self.changed += other.changed;
         self.inherited += other.inherited;
     }

@@ -16,10 +16,7 @@ use credsmith_core::{
 use http::{Method, Request, Response};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Client, api::PartialObjectMeta, client::Body, core::DeserializeGuard};
-use kube_runtime::{
-    controller::Action,
-    events::{Recorder, Reporter},
-};
+use kube_runtime::controller::Action;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::service_fn;
@@ -29,6 +26,7 @@ use crate::{
     context::{Backoffs, Context, Reasons},
     counted::counted,
     credential::{Credential, CredentialStatus},
+    events::Events,
     namespaces::Namespaces,
     queue::{Queue, Wakes},
     reconcile::{Error, error_policy, reconcile},
@@ -89,13 +87,11 @@ impl World {
             secrets: SeenSecrets::default(),
             timers: Default::default(),
             budget: Mutex::new(Budget::new(60)),
+            taken: Default::default(),
             namespaces: Namespaces::default(),
             sources: Sources::new(client.clone(), queue.clone(), hub.metrics.watch_failures.clone()),
             authority: Authority::new("pem".into()),
-            recorder: Recorder::new(
-                client.clone(),
-                Reporter { controller: "credsmith.dev/operator".into(), instance: None },
-            ),
+            events: Events::new(client.clone(), "test".into()),
             backoffs: Backoffs::default(),
             reasons: Reasons::new(hub.metrics.credentials.clone()),
             told: Default::default(),
@@ -241,10 +237,9 @@ impl State {
                 return (200, self.stranger.clone().unwrap_or_default());
             }
             (&Method::GET, _) => {
-                return (
-                    404,
-                    json!({"kind": "Status", "status": "Failure", "code": 404, "message": "not found", "metadata": {}}),
-                );
+                let none =
+                    json!({"kind": "Status", "status": "Failure", "code": 404, "reason": "NotFound", "metadata": {}});
+                return (404, none);
             }
             (&Method::PATCH, path) if path.contains("/credentials/") => {
                 merge(&mut self.object, body);

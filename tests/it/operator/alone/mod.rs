@@ -3,8 +3,8 @@
 mod exercise;
 mod hindrances;
 mod measures;
-mod rights;
 mod unreadable;
+mod used_rights;
 
 use std::{
     fs,
@@ -31,9 +31,9 @@ async fn what_hinders_the_operator_is_told_once_and_mended_and_what_it_may_is_wh
     hindrances::a_missing_definition_is_told_once_with_the_next_step(&place).await;
     let normal = credsmith_harness::requests::now();
     let namespace = exercise::everything_the_operator_does(&place).await;
-    rights::none_was_missing_since(&place, normal).await;
+    used_rights::none_was_missing_since(&place, normal).await;
     exercise::a_certificate_authority_that_vanished_while_nobody_watched_comes_back(&place, namespace.name()).await;
-    rights::every_right_of_the_chart_was_used(&place).await;
+    used_rights::every_right_of_the_chart_was_used(&place).await;
     measures::every_documented_metric_is_there_with_a_sane_value(&place).await;
     unreadable::an_object_that_cannot_be_read_says_which_field_and_recovers(&place, namespace.name()).await;
 }

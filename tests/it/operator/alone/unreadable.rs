@@ -4,14 +4,15 @@ use std::fs;
 
 use credsmith_harness::requests::{Log, now};
 use credsmith_operator::Credential;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
-    api::{ApiResource, DynamicObject, Patch, PatchParams},
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
 use super::{
-    super::scene::{Says, until},
+    super::scene::{Says, until, values},
     Place,
     exercise::There,
     root,
@@ -54,12 +55,31 @@ pub async fn an_object_that_cannot_be_read_says_which_field_and_recovers(place: 
     assert_eq!(ready["observedGeneration"], json!(generation));
     assert_eq!(condition("Stalled")["status"], "True");
 
+    // One with our finalizer goes when it is deleted, and takes nothing out of the store.
+    let there = There { place, name: namespace };
+    let leaving = |length: Value| {
+        json!({
+            "apiVersion": "credsmith.dev/v1alpha1", "kind": "Credential", "metadata": {"name": "leaving"},
+            "spec": {"type": "password", "deletionPolicy": "Delete", "password": {"length": length}},
+        })
+    };
+    objects.patch("leaving", &params, &Patch::Apply(leaving(json!(12)))).await.unwrap();
+    there.ready("leaving", "InSync").await;
+    let value = values(there.api::<Secret>().get("leaving").await.unwrap());
+    objects.patch("leaving", &params, &Patch::Apply(leaving(json!("long")))).await.unwrap();
+    objects.delete("leaving", &DeleteParams::default()).await.unwrap();
+    until("the end of what cannot be read", async || Ok(objects.get_opt("leaving").await?.is_none().then_some(())))
+        .await;
+    there.apply("leaving", leaving(json!(12))["spec"].clone()).await;
+    let again = there.ready("leaving", "InSync").await;
+    assert_eq!(again.version(), 1);
+    assert!(values(there.api::<Secret>().get("leaving").await.unwrap()) == value, "the value is another");
+
     // With the definition of this release the object stays as it is stored, and an edit mends it.
     place.define(&strict).await;
     // No apply on the server's side: that reads what is stored by the definition, and fails.
     let edit = Patch::Merge(object(json!(12)));
     until("the edit", async || Ok(Some(objects.patch("odd", &PatchParams::default(), &edit).await?))).await;
-    let there = There { place, name: namespace };
     let mended = there.ready("odd", "InSync").await;
     assert!(!mended.has("Stalled"));
 

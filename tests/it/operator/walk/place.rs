@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use credsmith_harness::{cluster::Cluster, namespace::Namespace, state::random_hex};
+use credsmith_harness::{cluster::Cluster, namespace::Namespace, operator::OperatorProcess, state::random_hex};
 use credsmith_operator::Credential;
 use k8s_openapi::api::core::v1::{Namespace as NamespaceObject, Secret};
 use kube::{
@@ -13,7 +13,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use super::{
-    super::scene::{Says, until, values},
+    super::scene::{Caller, Says, until, values},
     Counts, Dice,
 };
 
@@ -28,11 +28,13 @@ pub struct Place<'a> {
     owner: String,
     /// What each Secret held when it was first made.
     expected: BTreeMap<&'static str, BTreeMap<String, String>>,
+    /// A value that a ServiceAccount of the namespace set, and that no `Credential` has taken yet.
+    unclaimed: bool,
     counts: Counts,
 }
 
 impl<'a> Place<'a> {
-    pub async fn new(cluster: &'a Cluster, dice: Dice, nth: usize) -> Self {
+    pub async fn new(cluster: &'a Cluster, operator: &OperatorProcess, dice: Dice, nth: usize) -> Self {
         let name = format!("walk-{nth}-{}", random_hex(2));
         let namespace = Namespace::named(cluster, &name).await.unwrap();
         let client = cluster.client().unwrap();
@@ -45,23 +47,50 @@ impl<'a> Place<'a> {
             dice,
             owner,
             expected,
+            // In every second place the `Credential` comes only after the namespace was made again.
+            unclaimed: nth % 2 == 1,
             counts: Counts::default(),
         };
         place.owner = place.uid().await;
-        for object in OBJECTS {
+        place.set_over_the_api(operator).await;
+        for object in place.objects() {
             place.apply(object).await;
         }
-        for object in OBJECTS {
+        for object in place.objects() {
             let (values, _) = place.in_sync(object).await;
             place.expected.insert(object, values);
         }
+        place.expected.insert(GIVEN, [("value".to_owned(), SET.to_owned())].into());
         place
+    }
+
+    /// What a ServiceAccount of the namespace sets before there is an object.
+    async fn set_over_the_api(&self, operator: &OperatorProcess) {
+        let account = format!("{}:default", self.name);
+        let kubectl = async |arguments: &[&str], flag: String| {
+            let all = [arguments, &["--namespace", &self.name, &flag]].concat();
+            self.cluster.kubectl(&all, "").await
+        };
+        let binding = ["create", "rolebinding", "writer", "--clusterrole=credsmith-value-writer"];
+        kubectl(&binding, format!("--serviceaccount={account}")).await.unwrap();
+        // The API server learns of it by a watch of its own, and the front remembers a no.
+        let may = ["auth", "can-i", "update", "credentials.credsmith.dev", "--subresource=value"];
+        let who = format!("--as=system:serviceaccount:{account}");
+        until("a right to write", || async { Ok(kubectl(&may, who.clone()).await.ok()) }).await;
+        let caller = Caller::new(operator, &self.client, &self.name, "default").await;
+        let path = format!("/{}/{GIVEN}", self.name);
+        assert_eq!(caller.put(json!({"name": path, "type": "value", "value": SET})).await.status, 200);
+    }
+
+    /// The objects that there are, or may be.
+    fn objects(&self) -> &'static [&'static str] {
+        if self.unclaimed { &OBJECTS[..2] } else { &OBJECTS }
     }
 
     /// Takes a few steps and waits for none of them to have its effect.
     pub async fn wander(&mut self) {
         for _ in 0..=self.dice.below(3) {
-            let object = OBJECTS[self.dice.below(OBJECTS.len())];
+            let object = self.objects()[self.dice.below(self.objects().len())];
             match self.dice.below(9) {
                 0..3 => self.delete_credential(object).await,
                 3..6 => self.delete_secret(object).await,
@@ -74,7 +103,7 @@ impl<'a> Place<'a> {
     /// Applies everything again, and compares what comes with what was there.
     pub async fn settle(&mut self) {
         // Once more at the end, for the steps alone would draw it too seldom.
-        if self.counts.namespace == 0 && self.dice.one_in(4) {
+        if self.counts.namespace == 0 && (self.dice.one_in(4) || self.unclaimed) {
             self.make_again().await;
         }
         for object in OBJECTS {
@@ -87,10 +116,11 @@ impl<'a> Place<'a> {
         for object in OBJECTS {
             let (now, versions) = self.in_sync(object).await;
             if now != self.expected[object] || versions != Some(1) {
-                eprintln!("walk: {}/{object} changed, it has {versions:?} versions", self.name);
+                tell!("walk: {}/{object} changed, it has {versions:?} versions", self.name);
                 self.counts.changed += 1;
             }
         }
+        self.unclaimed = false;
     }
 
     pub fn take_counts(&mut self) -> Counts {
@@ -102,16 +132,31 @@ impl<'a> Place<'a> {
         let old = &self.owner;
         for object in OBJECTS {
             let found = self.until(object, |reason| ["AdoptionNeedsApproval", "InSync"].contains(&reason)).await;
-            let annotate = format!("kubectl annotate namespace {} credsmith.dev/inherits={old}", self.name);
+            let whose = if self.unclaimed && object == GIVEN { "api" } else { old };
+            let annotate = format!("kubectl annotate namespace {} credsmith.dev/inherits={whose}", self.name);
             let secret = self.secrets().get_metadata_opt(object).await.unwrap();
             if !found.message().ends_with(&annotate) || secret.is_some() {
-                eprintln!("walk: {}/{object} was inherited: {}", self.name, found.message());
+                tell!("walk: {}/{object} was inherited: {}", self.name, found.message());
                 self.counts.inherited += 1;
             }
         }
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {"credsmith.dev/inherits": old}}}));
-        self.namespaces().patch(&self.name, &PatchParams::default(), &patch).await.unwrap();
+        self.inherits(old).await;
+        if self.unclaimed {
+            // One word at a time.
+            for object in self.objects() {
+                self.in_sync(object).await;
+            }
+            let given = self.until(GIVEN, |_| true).await;
+            self.counts.inherited += u32::from(given.condition("Ready").reason != "AdoptionNeedsApproval");
+            self.inherits("api").await;
+            self.counts.born += 1;
+        }
         self.owner = uid.to_owned();
+    }
+
+    async fn inherits(&self, whose: &str) {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {"credsmith.dev/inherits": whose}}}));
+        self.namespaces().patch(&self.name, &PatchParams::default(), &patch).await.unwrap();
     }
 
     async fn apply(&mut self, object: &str) {
@@ -205,9 +250,13 @@ fn happened<T>(deleted: kube::Result<T>) -> bool {
 fn manifest(object: &str) -> (Value, Value) {
     match object {
         "dated" => (json!({"credsmith.dev/rotate-at": "2020-01-01T00:00:00Z"}), json!({"type": "user"})),
+        GIVEN => (json!({}), json!({"type": "value"})),
         _ => (json!({}), json!({"type": "password"})),
     }
 }
 
-/// One manifest carries an old request for a rotation.
-const OBJECTS: [&str; 2] = ["plain", "dated"];
+/// One manifest carries an old request for a rotation, and one waits for a value.
+const OBJECTS: [&str; 3] = ["plain", "dated", GIVEN];
+/// Its value was set over the API before there was an object.
+const GIVEN: &str = "given";
+const SET: &str = "set-before-there-was-an-object";

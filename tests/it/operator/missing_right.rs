@@ -1,4 +1,5 @@
-//! The rights of the operator itself. With a control plane of its own, since all its objects need them.
+//! A right that the operator is missing, and the Secret with a master key, which is nobody's to take. With a control plane of
+//! its own, since all its objects need its rights. That it has the rights it needs, and no others, is in `alone/used_rights.rs`.
 
 use credsmith_harness::{
     cluster::Cluster,
@@ -60,7 +61,7 @@ async fn a_missing_right_is_named_with_the_command_that_brings_it_back(cluster: 
         format!(
             "Secret db cannot be written: secrets is forbidden: User \"{SERVICE_ACCOUNT}\" cannot create resource \"secrets\" \
              in API group \"\" in the namespace \"{}\"; give the operator's ServiceAccount that right: helm upgrade of its \
-             chart brings back the ClusterRole credsmith (still serving version 1)",
+             chart brings back the ClusterRole credsmith",
             namespace.name()
         )
     );
@@ -80,16 +81,25 @@ async fn the_secret_with_a_master_key_is_neither_target_nor_source(operator: &Op
     let before = secrets.get("credsmith-root-key").await.unwrap();
     let from = json!({"name": "credsmith-root-key", "key": "key"});
     let specs = [
-        ("overwrite", json!({"type": "password", "target": {"name": "credsmith-root-key", "onConflict": "Overwrite"}})),
-        ("adopt", json!({"type": "value", "target": {"name": "credsmith-root-key", "onConflict": "Adopt"}})),
-        ("follow", json!({"type": "value", "value": {"fromSecret": from}})),
-        ("import", json!({"type": "password", "adoption": {"fromSecret": from}})),
+        (
+            "overwrite",
+            "spec.target.name",
+            json!({"type": "password", "target": {"name": "credsmith-root-key", "onConflict": "Overwrite"}}),
+        ),
+        (
+            "adopt",
+            "spec.target.name",
+            json!({"type": "value", "target": {"name": "credsmith-root-key", "onConflict": "Adopt"}}),
+        ),
+        ("follow", "spec.value.fromSecret", json!({"type": "value", "value": {"fromSecret": from}})),
+        ("import", "spec.adoption.fromSecret", json!({"type": "password", "adoption": {"fromSecret": from}})),
     ];
-    for (name, spec) in specs {
+    for (name, field, spec) in specs {
         apply(&objects, name, spec).await;
         let object = reason(&objects, name, "PolicyDenied").await;
-        let message = "Secret credsmith-root-key holds the operator's master key: name another Secret";
-        assert_eq!((object.message().as_str(), object.version(), object.has("Stalled")), (message, 0, true), "{name}");
+        let message =
+            format!("{field}: Secret credsmith-root-key holds the operator's master key: name another Secret");
+        assert_eq!((object.message(), object.version(), object.has("Stalled")), (message, 0, true), "{name}");
     }
     let now = secrets.get("credsmith-root-key").await.unwrap();
     assert!(now.data == before.data && now.metadata.resource_version == before.metadata.resource_version);
