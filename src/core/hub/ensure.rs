@@ -9,8 +9,7 @@ use super::{
 };
 use crate::{
     domain::{
-        CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, Reason, RequestId, Value,
-        VersionId,
+        CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, RequestId, Value, VersionId,
         generate::generate,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
         rotation::{ByTime, OnChange},
@@ -197,13 +196,10 @@ impl Hub {
     /// The newest version that came from a source: what a source is compared with, so that a value that was set over
     /// the API since is not taken for a change of the source.
     async fn last_imported(&self, name: &CredentialName, newest: Option<&Version>) -> Result<Option<Version>, Error> {
-        let is_import = |reason| matches!(reason, Reason::Imported | Reason::SourceChanged);
-        if newest.is_none_or(|version| is_import(version.row.reason)) {
+        if newest.is_none_or(|version| version.row.reason.is_import()) {
             return Ok(None);
         }
-        let rows = self.store.versions(name, None).await?;
-        let imported = rows.into_iter().find(|row| is_import(row.reason));
-        imported.map(|row| self.open(row)).transpose()
+        self.store.imported(name).await?.map(|row| self.open(row)).transpose()
     }
 
     async fn request(&self, wanted: &Wanted) -> Result<Request, Error> {

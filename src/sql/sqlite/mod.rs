@@ -145,6 +145,12 @@ impl Store for Sqlite {
         self.ask("version", name, |db| queries::active(db, name))
     }
 
+    async fn imported(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error> {
+        let asked = name.clone();
+        // In place it would be quick for nearly all; a path that was set a thousand times since is read to there.
+        self.ask_at_length("version", name, move |db| queries::imported(db, &asked)).await
+    }
+
     async fn signed_by(
         &self,
         authority: CredentialId,
@@ -190,6 +196,10 @@ impl Store for Sqlite {
     async fn add_setting(&self, name: &str, sealed: Sealed) -> Result<(), Error> {
         let setting = name.to_owned();
         self.writer.write("setting", name, move |step| steps::add_setting(step, &setting, &sealed)).await
+    }
+
+    async fn holds_sealed(&self) -> Result<bool, Error> {
+        self.ask("version", "of the list", queries::holds_sealed)
     }
 
     async fn raise_epoch(&self) -> Result<Epoch, Error> {
