@@ -80,6 +80,15 @@ impl Sqlite {
         Ok(Self { path, points, lists, writer, changes, _lock: lock })
     }
 
+    /// The data keys of the file at `path`, whoever has it: nothing is made, locked or changed.
+    pub fn data_keys_at(path: &Path) -> Result<Vec<DataKeyRow>, OpenError> {
+        let Some(db) = Site::look(path)? else { return Ok(Vec::new()) };
+        queries::data_keys(&db).map_err(|fault| match fault {
+            Fault::Sql(error) => fault::open_error(path, &error),
+            Fault::Told(error) => OpenError::Damaged { path: path.to_owned(), what: error.to_string() },
+        })
+    }
+
     /// Asks in place: see [`Readers`].
     fn ask<T>(
         &self,
