@@ -37,7 +37,7 @@ impl Error {
 
     fn parts(self) -> (StatusCode, Cow<'static, str>) {
         use hub::Error::{
-            Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, TooLarge, Unavailable,
+            Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, OwnedDelete, TooLarge, Unavailable,
         };
         match self {
             Self::Refused(status, text) => (status, text),
@@ -45,7 +45,7 @@ impl Error {
             Self::Hub(OtherKind(_)) => (StatusCode::BAD_REQUEST, TYPE_MISMATCH.into()),
             Self::Hub(NotFound) => (StatusCode::NOT_FOUND, NOT_FOUND.into()),
             Self::Hub(Denied) => (StatusCode::FORBIDDEN, NOT_FOUND.into()),
-            Self::Hub(error @ Owned { .. }) => (StatusCode::FORBIDDEN, error.to_string().into()),
+            Self::Hub(error @ (Owned { .. } | OwnedDelete { .. })) => (StatusCode::FORBIDDEN, error.to_string().into()),
             Self::Hub(error @ Conflict) => (StatusCode::CONFLICT, error.to_string().into()),
             Self::Hub(error @ TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
             Self::Hub(error @ (Unavailable(_) | Fenced(_))) => {
