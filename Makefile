@@ -58,7 +58,7 @@ up: ## start a control plane and the operator, to play with
 	@$(BUILD)
 	@$(HARNESS) up
 
-env: ## print the exports for it: eval "$$(make env)"
+env: ## print the exports for it: eval "$(make -s env)"
 	@$(HARNESS) env
 
 down: ## end what `make up` started

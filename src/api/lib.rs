@@ -3,8 +3,10 @@
 //! A request passes, from the outside in:
 //!
 //! - `path`: every path has one form, before anything is decided by it.
+//! - `rest`: what nobody read of its body is read before the answer goes out.
 //! - `layers`: counted, timed, and answered even when a handler panics.
 //! - `caller`: a token becomes a [`Caller`](credsmith_core::hub::Caller), without which no use case can be called.
+//! - `accept`: a client that wants no JSON is told so.
 //! - a handler of a family (`credhub`), which reads a body, calls the hub and writes an answer.
 //!
 //! [`plain_router`] is for the second listener, which tells how the process is doing and nothing about credentials.
@@ -12,12 +14,14 @@
 //! Why one table of routes? The router is built from [`ROUTES`], and the test that walks every route with every kind of
 //! caller reads the same table, so a route cannot be forgotten there.
 
+mod accept;
 mod buffer;
 mod caller;
 mod credhub;
 mod layers;
 mod path;
 mod plain;
+mod rest;
 
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -57,11 +61,13 @@ pub fn router(api: Api) -> Router {
     let routed = routes
         .fallback(caller::no_route)
         .method_not_allowed_fallback(caller::no_route)
+        .layer(from_fn(accept::json_only))
         .layer(from_fn_with_state(app.clone(), caller::authenticate))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(layers::in_time))
         .layer(CatchPanicLayer::custom(layers::panicked))
         .layer(from_fn_with_state(app.clone(), layers::observe))
+        .layer(from_fn(rest::read_the_rest))
         .with_state(app);
     // Routing comes after the path has its one form, so the whole router is what is wrapped.
     Router::new().fallback_service(ServiceExt::<Request>::map_request(routed, path::tidy))

@@ -3,6 +3,7 @@
 use std::{
     env, io,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -60,8 +61,8 @@ pub fn block_on<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T,
 pub async fn run(config: Config) -> Result<(), Error> {
     telemetry::start(&config);
     tracing::info!(version = VERSION, ?config, "starting");
+    let client = kubernetes().await?; // first: where there is no cluster, nothing is made
     let store = open_store(&config.store)?;
-    let client = kubernetes().await?;
     let mut asked = Box::pin(asked_to_end());
     let mut plain = Plain::start(&config, store.clone(), Metrics::new())?;
     let keyring = tokio::select! {
@@ -92,17 +93,18 @@ pub async fn run(config: Config) -> Result<(), Error> {
     ended
 }
 
-/// `credsmith keys list`.
-pub async fn list_keys(config: Config) -> Result<String, Error> {
+/// `credsmith keys list`: only looks, also beside the process that has the store.
+pub async fn list_keys(config: Config) -> Result<keys::Listing, Error> {
     telemetry::start(&config);
-    let store = open_store_for_keys(&config.store)?;
+    must_exist(&config.store)?;
+    let rows = credsmith_sql::data_keys(config.store.as_str()).map_err(told)?;
     let client = kubernetes_for(&config.keys).await?;
     let mut configured = Vec::new();
     for source in &config.keys {
         let provider = master_key(&config, source, client.as_ref(), false, Patience::Tells).await;
         configured.push(Configured { source: source.clone(), provider });
     }
-    keys::list(store.as_ref(), &config.store, &configured).await
+    Ok(keys::list(&rows, &configured).await)
 }
 
 /// `credsmith keys rewrap`.
@@ -281,26 +283,35 @@ impl Readiness for Ready {
 }
 
 fn open_store(url: &StoreUrl) -> Result<Arc<dyn Store>, Error> {
+    credsmith_sql::open(url.as_str()).map_err(told)
+}
+
+/// The same for `keys rewrap`, which makes no store and may find the process running.
+fn open_store_for_keys(url: &StoreUrl) -> Result<Arc<dyn Store>, Error> {
+    must_exist(url)?;
     credsmith_sql::open(url.as_str()).map_err(|error| match error {
-        OpenError::Url(_) | OpenError::Postgres => Error::about("setting store", error).as_usage(),
-        error => Error::told(error),
+        OpenError::InUse { pid, .. } => {
+            let by = pid.map_or("another process".to_owned(), |pid| format!("the process with pid {pid}"));
+            let next = "start that process again with these keys, which does the same; or stop it first";
+            Error::failure(format!("store {url}"), format!("it is in use by {by}"), next)
+        }
+        error => told(error),
     })
 }
 
-/// The same for a command about keys, which makes no store and may find the process running.
-fn open_store_for_keys(url: &StoreUrl) -> Result<Arc<dyn Store>, Error> {
-    if url.file().is_some_and(|file| !file.exists()) {
-        let next = "give the store of the release, by --store, CREDSMITH_STORE or --config";
-        return Err(Error::failure(format!("store {url}"), "there is none", next));
+fn must_exist(url: &StoreUrl) -> Result<(), Error> {
+    if url.file().is_none_or(Path::exists) {
+        return Ok(());
     }
-    credsmith_sql::open(url.as_str()).or_else(|error| match error {
-        OpenError::InUse { pid, .. } => {
-            let by = pid.map_or("another process".to_owned(), |pid| format!("the process with pid {pid}"));
-            let next = "stop that process first, or read its log: it names its data keys when it starts";
-            Err(Error::failure(format!("store {url}"), format!("it is in use by {by}"), next))
-        }
-        _ => open_store(url),
-    })
+    let next = "give the store of the release, by --store, CREDSMITH_STORE or --config";
+    Err(Error::failure(format!("store {url}"), "there is none", next))
+}
+
+fn told(error: OpenError) -> Error {
+    match error {
+        OpenError::Url(_) | OpenError::Postgres => Error::about("setting store", error).as_usage(),
+        error => Error::told(error),
+    }
 }
 
 async fn kubernetes() -> Result<kube::Client, Error> {
@@ -315,13 +326,15 @@ async fn kubernetes_for(sources: &[KeySource]) -> Result<Option<kube::Client>, E
 
 async fn open_keyring(config: &Config, store: &dyn Store, client: &kube::Client) -> Result<Keyring, Error> {
     // A key that is made anew opens nothing that is sealed already: where a Secret was lost, it has to come back.
-    let may_make = store.data_keys().await.map_err(|error| in_store(&config.store, error))?.is_empty();
+    let in_store = |error| in_store(&config.store, error);
+    let may_make =
+        store.data_keys().await.map_err(in_store)?.is_empty() && !store.holds_sealed().await.map_err(in_store)?;
     let providers = master_keys(config, Some(client), may_make, Patience::Waits).await?;
     let (keyring, changes) = keys::open_keyring(store, &config.store, &providers, &SystemEntropy).await?;
     if !changes.is_empty() {
         changes.to_string().lines().for_each(|change| tracing::info!("{change}"));
     }
-    for row in store.data_keys().await.map_err(|error| in_store(&config.store, error))? {
+    for row in store.data_keys().await.map_err(in_store)? {
         let (purpose, wrapped_by) = (row.purpose.as_str(), row.wrapped.master.as_str());
         tracing::info!(id = %row.id, purpose, active = row.active, wrapped_by, "data key");
     }
@@ -422,8 +435,8 @@ mod tests {
         assert_eq!(
             open_store_for_keys(&url).unwrap_err().to_string(),
             format!(
-                "store {url}: it is in use by the process with pid {}; stop that process first, or read its log: it names \
-                 its data keys when it starts",
+                "store {url}: it is in use by the process with pid {}; start that process again with these keys, which \
+                 does the same; or stop it first",
                 std::process::id()
             )
         );

@@ -98,7 +98,8 @@ pub fn from_passphrase(path: &Path) -> Result<Box<dyn KeyProvider>, Error> {
 }
 
 /// The keyring of a store. What [`Keyring::open`] finds to do is done when this returns: data keys that did not exist
-/// are made, and all are wrapped under the first of `providers`.
+/// are made, and all are wrapped under the first of `providers`. A store that holds anything gets no new data key: what
+/// is in it was sealed under the ones that are gone.
 pub async fn open_keyring(
     store: &dyn Store,
     url: &StoreUrl,
@@ -106,9 +107,18 @@ pub async fn open_keyring(
     entropy: &dyn Entropy,
 ) -> Result<(Keyring, Changes), Error> {
     for _ in 0..ATTEMPTS {
+        // In this order: data keys come before whatever they seal, also where another process makes them now.
+        let holds_sealed = store.holds_sealed().await.map_err(|error| in_store(url, error))?;
         let rows = store.data_keys().await.map_err(|error| in_store(url, error))?;
         let opened = Keyring::open(providers, rows, entropy).await;
         let (keyring, opening) = opened.map_err(|error| Error::about(format!("store {url}"), error))?;
+        if let Some(missing) = opening.made.first().filter(|_| holds_sealed) {
+            let cause = format!(
+                "it holds sealed values, and its data key for {} is gone; no new one is made, which would open none of them",
+                missing.purpose.as_str()
+            );
+            return Err(Error::failure(format!("store {url}"), cause, "restore the store from a backup"));
+        }
         match settle(store, opening).await {
             Ok(changes) => return Ok((keyring, changes)),
             Err(store::Error::Conflict { .. }) => {} // another process was first: what it made counts
@@ -119,14 +129,35 @@ pub async fn open_keyring(
     Err(Error::failure(format!("store {url}"), cause, "stop those processes, then start again"))
 }
 
+/// What `keys list` found.
+#[derive(Debug)]
+pub struct Listing {
+    /// The list.
+    pub text: String,
+    /// How many data keys no configured key opens.
+    pub unopened: usize,
+}
+
+impl Listing {
+    /// An error where the configured keys do not open the whole store.
+    pub fn verdict(&self, url: &StoreUrl) -> Result<(), Error> {
+        match self.unopened {
+            0 => Ok(()),
+            some => {
+                let cause = format!("{some} of its data keys cannot be opened with the configured keys");
+                Err(Error::failure(format!("store {url}"), cause, "see the list for each, and mend `keys`"))
+            }
+        }
+    }
+}
+
 /// `keys list`.
-pub async fn list(store: &dyn Store, url: &StoreUrl, configured: &[Configured]) -> Result<String, Error> {
-    let rows = store.data_keys().await.map_err(|error| in_store(url, error))?;
-    let mut text = String::new();
+pub async fn list(rows: &[DataKeyRow], configured: &[Configured]) -> Listing {
+    let (mut text, mut unopened) = (String::new(), 0);
     if rows.is_empty() {
         let _ = writeln!(text, "The store has no data keys yet: the first start makes them.");
     }
-    for row in &rows {
+    for row in rows {
         let state = if row.active { "active" } else { "opens only" };
         let _ = writeln!(
             text,
@@ -135,17 +166,21 @@ pub async fn list(store: &dyn Store, url: &StoreUrl, configured: &[Configured]) 
             row.purpose.as_str(),
             row.wrapped.master
         );
-        let mut opened = false;
+        let (mut opened, mut told) = (false, false);
         for Configured { source, provider } in configured {
             let Ok(provider) = provider else { continue };
             match opens(std::array::from_ref(provider), row).await {
                 Ok(false) => continue,
-                Ok(true) => _ = writeln!(text, "  opened by {source}"),
+                Ok(true) => {
+                    opened = true;
+                    let _ = writeln!(text, "  opened by {source}");
+                }
                 Err(error) => _ = writeln!(text, "  not opened by {source}: {error}"),
             }
-            opened = true;
+            told = true;
         }
-        if !opened {
+        unopened += usize::from(!opened);
+        if !told {
             let _ = writeln!(text, "  opened by no configured key: add that master key to `keys` (from your backup)");
         }
     }
@@ -154,7 +189,7 @@ pub async fn list(store: &dyn Store, url: &StoreUrl, configured: &[Configured]) 
             let _ = writeln!(text, "{error}");
         }
     }
-    Ok(text)
+    Listing { text, unopened }
 }
 
 impl Changes {

@@ -56,7 +56,11 @@ fn run(command: Command) -> Result<(), Error> {
             None => Ok(()),
         },
         Command::Keys(keys::Command::List(settings)) => {
-            print(&app::block_on(app::list_keys(Config::load(*settings)?))?)
+            let config = Config::load(*settings)?;
+            let store = config.store.clone();
+            let listing = app::block_on(app::list_keys(config))?;
+            print(&listing.text)?;
+            listing.verdict(&store)
         }
         Command::Keys(keys::Command::Rewrap(settings)) => {
             print(&app::block_on(app::rewrap_keys(Config::load(*settings)?))?)

@@ -10,4 +10,4 @@
 mod open;
 mod sqlite;
 
-pub use open::{OpenError, open};
+pub use open::{OpenError, data_keys, open};

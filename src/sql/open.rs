@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use credsmith_core::store::Store;
+use credsmith_core::{keyring::DataKeyRow, store::Store};
 
 use crate::sqlite::Sqlite;
 
@@ -16,6 +16,11 @@ use crate::sqlite::Sqlite;
 /// password.
 pub fn open(url: &str) -> Result<Arc<dyn Store>, OpenError> {
     Ok(Arc::new(Sqlite::open(&path(url)?)?))
+}
+
+/// The data keys of the store that `url` names, also while another process has it. Nothing is made, locked or changed.
+pub fn data_keys(url: &str) -> Result<Vec<DataKeyRow>, OpenError> {
+    Sqlite::data_keys_at(&path(url)?)
 }
 
 /// Why a store does not open.

@@ -98,6 +98,11 @@ impl TestApp {
         Client { app: self, token: None }
     }
 
+    /// For a server.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();

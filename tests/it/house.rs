@@ -37,6 +37,23 @@ fn the_definitions_that_are_checked_in_are_those_of_the_code() {
 }
 
 #[test]
+fn the_image_is_built_with_the_pinned_toolchain() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let (toolchain, image) = (read("rust-toolchain.toml"), read("deploy/Containerfile"));
+    let pinned = toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
+    let base = image.lines().find_map(|line| line.strip_prefix("FROM docker.io/library/rust:")).unwrap();
+    assert!(
+        base.starts_with(&format!("{pinned}-")),
+        "deploy/Containerfile builds with rust:{base}, and rust-toolchain.toml pins {pinned}: name the same in both"
+    );
+    let user = read("charts/credsmith/templates/statefulset.yaml");
+    assert!(
+        user.contains("runAsUser: 65532") && image.contains("USER 65532:65532"),
+        "chart and image name another user"
+    );
+}
+
+#[test]
 fn no_file_is_longer_than_a_reader_can_hold() {
     let long: Vec<_> = rust_files(&root().join("src"))
         .into_iter()

@@ -9,6 +9,7 @@ macro_rules! tell {
 }
 
 mod app;
+mod command_line;
 mod credhub;
 mod disk;
 mod drift;

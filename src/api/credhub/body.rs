@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::error::Error;
-use crate::{BODY_LIMIT, buffer::Buffer};
+use crate::{BODY_LIMIT, buffer::Buffer, rest::declared_length};
 
 /// The text of a JSON body, whole and wiped when dropped. Whether it is JSON is found out when it is read.
 pub(super) struct Body(Zeroizing<String>);
@@ -185,10 +185,6 @@ fn require_json(headers: &HeaderMap) -> Result<(), Error> {
         return Ok(());
     }
     Err(Error::bad_request("the content type is missing or not JSON: send `Content-Type: application/json`"))
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Whether brackets are nested deeper than allowed. Whether they fit each other is the parser's business.

@@ -40,7 +40,8 @@ impl Error {
 
     fn parts(self) -> (StatusCode, Cow<'static, str>) {
         use hub::Error::{
-            Busy, Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, Signer, TooLarge, Unavailable,
+            Busy, Conflict, Damaged, Denied, Fenced, Invalid, NotFound, OtherKind, Owned, OwnedDelete, Signer,
+            TooLarge, Unavailable,
         };
         match self {
             Self::Refused(status, text) => (status, text),
@@ -50,7 +51,7 @@ impl Error {
             Self::Hub(Signer(fault @ SignerFault::Missing(_))) => (StatusCode::NOT_FOUND, fault.to_string().into()),
             Self::Hub(Signer(fault)) => (StatusCode::BAD_REQUEST, fault.to_string().into()),
             Self::Hub(Denied) => (StatusCode::FORBIDDEN, NOT_FOUND.into()),
-            Self::Hub(error @ Owned { .. }) => (StatusCode::FORBIDDEN, error.to_string().into()),
+            Self::Hub(error @ (Owned { .. } | OwnedDelete { .. })) => (StatusCode::FORBIDDEN, error.to_string().into()),
             Self::Hub(error @ Conflict) => (StatusCode::CONFLICT, error.to_string().into()),
             Self::Hub(error @ TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, error.to_string().into()),
             Self::Hub(error @ (Unavailable(_) | Busy(_) | Fenced(_))) => {

@@ -186,7 +186,8 @@ impl PasswordParameters {
         }
         let sum = classes.iter().map(|class| class.least).sum();
         if sum > length {
-            return Err(Error::Sum { sum, length });
+            let implied = wanted.iter().filter(|(_, least, in_use, _)| *in_use && least.is_none()).count() as u16;
+            return Err(Error::Sum { sum, implied, length });
         }
         Ok(PasswordRules { length, classes })
     }
@@ -212,8 +213,13 @@ pub enum Error {
     Minimum { field: &'static str, least: u16 },
     #[error("{0} asks for characters that are excluded: drop one of the two")]
     ExcludedMinimum(&'static str),
-    #[error("the minimums add up to {sum}, more than the length of {length}: raise length or lower a minimum")]
-    Sum { sum: u16, length: u16 },
+    #[error("{}", told_sum(*.sum, *.implied, *.length))]
+    Sum {
+        sum: u16,
+        /// How much of it are classes that are in use and have no minimum: each counts one.
+        implied: u16,
+        length: u16,
+    },
     #[error("symbols must be distinct printable ASCII signs, none of them a letter, a digit or a space")]
     Symbols,
     #[error("excludeAmbiguous leaves a class without characters: add other symbols or drop it")]
@@ -233,6 +239,15 @@ impl Error {
             other => other.to_string(),
         }
     }
+}
+
+fn told_sum(sum: u16, implied: u16, length: u16) -> String {
+    let counted = match implied {
+        0 => String::new(),
+        1 => " (one class in use without a minimum counts 1)".to_owned(),
+        some => format!(" ({some} classes in use without a minimum count 1 each)"),
+    };
+    format!("the minimums add up to {sum}{counted}, more than the length of {length}: raise length or lower a minimum")
 }
 
 /// The model that this release writes.
@@ -306,7 +321,10 @@ mod tests {
                 Error::ExcludedMinimum("minUpper"),
             ),
             (PasswordParameters { min_digit: Some(51), ..base() }, Error::Minimum { field: "minDigit", least: 51 }),
-            (PasswordParameters { length: Some(8), min_digit: Some(7), ..base() }, Error::Sum { sum: 9, length: 8 }),
+            (
+                PasswordParameters { length: Some(8), min_digit: Some(7), ..base() },
+                Error::Sum { sum: 9, implied: 2, length: 8 },
+            ),
             (PasswordParameters { symbols: Some("--".into()), ..base() }, Error::Symbols),
             (PasswordParameters { symbols: Some("a".into()), ..base() }, Error::Symbols),
             (PasswordParameters { symbols: Some(String::new()), ..base() }, Error::Symbols),
@@ -318,6 +336,25 @@ mod tests {
         for (parameters, error) in table {
             assert_eq!(rules(parameters), Err(error));
         }
+    }
+
+    #[test]
+    fn a_sum_says_which_classes_it_counts_unasked() {
+        let told = |parameters| rules(parameters).unwrap_err().to_string();
+        let (least, length) = (Some(6), Some(12));
+        let end = ", more than the length of 12: raise length or lower a minimum";
+        let one = PasswordParameters { length, min_upper: least, min_lower: least, ..Default::default() };
+        assert_eq!(
+            told(one.clone()),
+            format!("the minimums add up to 13 (one class in use without a minimum counts 1){end}")
+        );
+        let two = PasswordParameters { include_special: Some(true), ..one.clone() };
+        assert_eq!(
+            told(two),
+            format!("the minimums add up to 14 (2 classes in use without a minimum count 1 each){end}")
+        );
+        let none = PasswordParameters { min_digit: Some(1), ..one };
+        assert_eq!(told(none), format!("the minimums add up to 13{end}"));
     }
 
     #[test]

@@ -36,6 +36,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the value came from a source that can change.
+    pub fn is_import(self) -> bool {
+        matches!(self, Self::Imported | Self::SourceChanged)
+    }
+
     const ALL: [Self; 8] = [
         Self::Generated,
         Self::Imported,

@@ -9,13 +9,12 @@ use crate::{
 impl Hub {
     /// Tombstones a credential: the name is free, the versions stay for the time of retention.
     ///
-    /// [`Error::Owned`] where a live `Credential` has the path, [`Error::NotFound`] also where the caller may not.
+    /// [`Error::OwnedDelete`] where a live `Credential` has the path, [`Error::NotFound`] also where the caller may not.
     pub async fn delete(&self, caller: &Caller, name: &CredentialName) -> Result<(), Error> {
         self.require(caller, Operation::Delete, name).await?;
         let row = self.store.credential(name).await?.ok_or(Error::NotFound)?;
         if let Some(object) = row.owner.object {
-            let (path, mode) = (name.to_string(), object.api_writes.as_str());
-            return Err(Error::Owned { path, object: object.name, mode, next: "delete that object instead" });
+            return Err(Error::OwnedDelete { path: name.to_string(), object: object.name });
         }
         if row.newest.is_none() {
             return Err(Error::NotFound);

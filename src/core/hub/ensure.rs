@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, Reason, RequestId, Value,
-        VersionId,
+        CredentialName, CredentialType, NamespaceUid, ObjectUid, Operation, Parameters, RequestId, Value, VersionId,
         ownership::{self, ApiWrites, Claim, Claimant, Foreign, Owner, OwnerObject, Stored},
         rotation::Rotation,
         schedule::{self, Answer, Due, Kept, Making, Origin, Request, Terms, Turn},
@@ -229,13 +228,10 @@ impl Hub {
         name: &CredentialName,
         standing: Option<&Standing>,
     ) -> Result<Option<Version>, Error> {
-        let is_import = |reason| matches!(reason, Reason::Imported | Reason::SourceChanged);
-        if standing.is_none_or(|standing| is_import(standing.version.row.reason)) {
+        if standing.is_none_or(|standing| standing.version.row.reason.is_import()) {
             return Ok(None);
         }
-        let rows = self.store.versions(name, None).await?;
-        let imported = rows.into_iter().find(|row| is_import(row.reason));
-        imported.map(|row| self.open(row)).transpose()
+        self.store.imported(name).await?.map(|row| self.open(row)).transpose()
     }
 
     async fn request(&self, wanted: &Wanted) -> Result<Request, Error> {

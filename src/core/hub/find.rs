@@ -77,7 +77,8 @@ impl Hub {
             segments.insert(found.name.namespace().to_owned());
             if segments.len() > MOST_SEGMENTS {
                 return Err(Error::Invalid(format!(
-                    "the search has hits below more than {MOST_SEGMENTS} first segments: narrow it with `path`"
+                    "you may not list everything, and the search has hits below more than {MOST_SEGMENTS} first segments, \
+                     each of which is asked about: search below one of them, with `path=/SEGMENT` (`credhub find -p /SEGMENT`)"
                 )));
             }
         }

@@ -162,6 +162,12 @@ pub enum Error {
     /// A `Credential` has the path and says that it is not written over the API.
     #[error("{path} belongs to the Credential {object}, whose apiWrites is {mode}: {next}")]
     Owned { path: String, object: String, mode: &'static str, next: &'static str },
+    /// A `Credential` has the path, and a delete is about the object.
+    #[error(
+        "{path} belongs to the Credential {object}: to delete the value, set spec.deletionPolicy of that object to Delete \
+         and delete the object"
+    )]
+    OwnedDelete { path: String, object: String },
     /// Somebody else was faster, again and again.
     #[error("the credential is being written by others: try again")]
     Conflict,

@@ -424,7 +424,11 @@ async fn the_object_decides_what_the_api_may_write() {
          set spec.apiWrites to Allow"
     );
     let delete = w.hub.delete(&alice(), &path).await.unwrap_err();
-    assert!(delete.to_string().ends_with("delete that object instead"), "{delete}");
+    assert_eq!(
+        delete.to_string(),
+        "/shop/db belongs to the Credential shop/db: to delete the value, set spec.deletionPolicy of that object to Delete \
+         and delete the object"
+    );
     let made = w.hub.generate(&alice(), &path, &password(20), None, Mode::Overwrite).await.unwrap();
     assert_eq!(made.row.number, 2);
 

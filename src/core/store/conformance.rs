@@ -48,6 +48,7 @@ macro_rules! conformance {
             a_version_is_found_by_its_id
             what_is_not_there_is_not_found
             a_transitional_version_is_not_handed_out_while_there_is_another
+            the_newest_version_from_a_source_is_found_behind_others
             the_credential_knows_its_newest_version
             create_only_is_refused_where_a_version_exists
             create_only_holds_where_a_name_is_claimed_without_versions
@@ -95,6 +96,7 @@ macro_rules! conformance {
             // trail
             every_write_step_adds_one_audit_line_and_a_refused_one_none
             the_audit_chain_links
+            a_changed_audit_trail_is_found_out
             audit_lines_come_newest_first_and_as_many_as_asked
             changes_are_told_after_the_step
             a_refused_step_tells_nothing
@@ -102,6 +104,8 @@ macro_rules! conformance {
             data_keys_come_back_as_they_were_added
             a_rewrap_replaces_the_wrapping_that_was_seen_and_no_other
             a_setting_is_written_once
+            what_is_sealed_is_known_of_also_behind_a_tombstone
+            a_sealed_setting_is_known_of
             the_store_answers
             // writers
             of_many_create_only_writers_one_makes_a_version

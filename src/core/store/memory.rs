@@ -137,6 +137,11 @@ impl Store for InMemory {
         Ok(active.or(versions.first()).cloned())
     }
 
+    async fn imported(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error> {
+        let versions = self.versions(name, None).await?;
+        Ok(versions.into_iter().find(|version| version.reason.is_import()))
+    }
+
     async fn signed_by(
         &self,
         authority: CredentialId,
@@ -228,6 +233,11 @@ impl Store for InMemory {
         }
         state.settings.insert(name.to_owned(), sealed);
         Ok(())
+    }
+
+    async fn holds_sealed(&self) -> Result<bool, Error> {
+        let state = self.lock();
+        Ok(!state.versions.is_empty() || !state.settings.is_empty())
     }
 
     async fn raise_epoch(&self) -> Result<Epoch, Error> {
@@ -351,12 +361,9 @@ impl State {
     }
 
     fn record(&mut self, line: AuditLine) {
-        let before = self.audit.last().map_or([0; 32], |record| record.hash);
+        let before = self.audit.last().map_or(audit::START, |record| record.hash);
         let sequence = self.audit.last().map_or(1, |record| record.sequence + 1);
-        let hash = audit::link(&before, CHAIN, sequence, &line);
-        let AuditLine { at, actor, action, resource, details } = line;
-        let (chain, action) = (CHAIN.to_owned(), action.to_owned());
-        self.audit.push(audit::Record { chain, sequence, at, actor, action, resource, details, hash });
+        self.audit.push(audit::Record::after(&before, CHAIN, sequence, line));
     }
 }
 

@@ -67,6 +67,9 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// The version that is handed out: the newest that is not transitional, or the newest where all are.
     async fn active(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error>;
 
+    /// The newest version that came from a source: what a source is compared with.
+    async fn imported(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error>;
+
     /// Names of credentials whose newest version was signed by a version of another credential and has not expired at
     /// that time, in the order of their names, `limit` at most.
     async fn signed_by(&self, authority: CredentialId, at: Timestamp, limit: u32)
@@ -101,6 +104,10 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
 
     /// Writes a setting that is not there. [`Error::Conflict`] where it is.
     async fn add_setting(&self, name: &str, sealed: Sealed) -> Result<(), Error>;
+
+    /// Whether anything is kept that a data key sealed: a version, of a tombstone too, or a setting. Data keys that are
+    /// missing then are lost, and new ones would open nothing.
+    async fn holds_sealed(&self) -> Result<bool, Error>;
 
     /// Raises the epoch and returns it. From then on the store refuses writes of every older one.
     async fn raise_epoch(&self) -> Result<Epoch, Error>;

@@ -226,7 +226,8 @@ mod tests {
         );
         assert_eq!(
             refused(json!({"type": "password", "password": {"minDigit": 40}})),
-            "spec.password: the minimums add up to 42, more than the length of 30: raise length or lower a minimum"
+            "spec.password: the minimums add up to 42 (2 classes in use without a minimum count 1 each), more than the length \
+             of 30: raise length or lower a minimum"
         );
         assert_eq!(
             refused(json!({"type": "password", "target": {"type": "kubernetes.io/service-account-token"}})),

@@ -3,7 +3,7 @@
 use std::{fmt, net::SocketAddr, str::FromStr};
 
 use axum::http::Uri;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use super::KeySource;
 use crate::error::Error;
@@ -88,6 +88,12 @@ pub(super) fn rotations(count: u16) -> Result<u16, Error> {
 
 pub(super) fn filter(text: String) -> Result<String, Error> {
     let next = "give a level, or levels by module, such as info,credsmith_operator=debug";
+    // A word alone may also be a module, of which everything is logged, and nothing else: it is a misspelt level.
+    let is_alone = |word: &&str| !word.is_empty() && !word.contains(['=', '[', ']', '{', '}']);
+    let words = text.split(',').map(str::trim).filter(is_alone);
+    if let Some(word) = words.into_iter().find(|word| word.parse::<LevelFilter>().is_err()) {
+        return Err(bad("log", format!("{word:?} is no level: those are {LEVELS}"), next));
+    }
     match EnvFilter::try_new(&text) {
         Ok(_) => Ok(text),
         Err(error) => Err(bad("log", format!("{text:?} is no filter: {error}"), next)),
@@ -118,6 +124,7 @@ pub(super) fn is_object_name(text: &str) -> bool {
 }
 
 const MOST_WORKERS: u16 = 1024;
-/// They are filled up by one thread, which takes minutes for more.
+const LEVELS: &str = "error, warn, info, debug, trace and off";
 const MOST_ROTATIONS: u16 = 60_000;
+/// They are filled up by one thread, which takes minutes for more.
 const MOST_READY_KEYS: u16 = 1024;

@@ -167,6 +167,26 @@ fn a_key_that_was_pasted_is_not_repeated() {
 }
 
 #[test]
+fn a_word_of_the_log_filter_that_is_no_level_is_refused() {
+    for (log, word) in [
+        ("inof", "inof"),
+        ("info,credsmith_operator", "credsmith_operator"),
+        ("warning", "warning"),
+        ("kube=warn, dbug", "dbug"),
+    ] {
+        let expected = format!(
+            "setting log: {word:?} is no level: those are error, warn, info, debug, trace and off; give a level, or levels by \
+             module, such as info,credsmith_operator=debug, by --log, CREDSMITH_LOG, or log in the configuration file"
+        );
+        assert_eq!(error(flags(&["--log", log])), expected);
+    }
+    for log in ["info", "WARN", "off", "info,kube=debug", "warn,[request{method=GET}]=trace"] {
+        let parsed = Config::parse(flags(&["--log", log]).or(Settings::defaults()));
+        assert!(parsed.is_ok(), "{log}: {parsed:?}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named_with_line_and_cause() {
     for (text, expected) in [
         ("listn: x", "configuration file FILE: unknown field `listn`, expected one of `namespace`, "),

@@ -2,7 +2,11 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use credsmith_core::{store::InMemory, world::SeededEntropy};
+use credsmith_core::{
+    keyring::Sealed,
+    store::{InMemory, conformance},
+    world::SeededEntropy,
+};
 
 use super::*;
 
@@ -108,6 +112,33 @@ async fn a_new_first_key_wraps_every_data_key_again() {
 }
 
 #[tokio::test]
+async fn a_store_that_holds_anything_gets_no_new_data_keys() {
+    let of_versions = InMemory::new();
+    conformance::put_again(&of_versions, conformance::put("/a")).await.unwrap();
+    let of_settings = InMemory::new();
+    of_settings.add_setting("front-ca", Sealed::from_stored(vec![1])).await.unwrap();
+    let half = InMemory::new();
+    let entropy = SeededEntropy::new(8);
+    open_keyring(&half, &url(), &[provider(1)], &entropy).await.unwrap();
+    let values = half.data_keys().await.unwrap().remove(0);
+    let of_fingerprints = InMemory::new();
+    of_fingerprints.add_data_key(values).await.unwrap();
+    of_fingerprints.add_setting("front-ca", Sealed::from_stored(vec![1])).await.unwrap();
+    for (store, purpose) in [(&of_versions, "values"), (&of_settings, "values"), (&of_fingerprints, "fingerprints")] {
+        let before = store.data_keys().await.unwrap();
+        let error = open_keyring(store, &url(), &[provider(1)], &entropy).await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "store sqlite:///s.db: it holds sealed values, and its data key for {purpose} is gone; no new one is made, \
+                 which would open none of them; restore the store from a backup"
+            )
+        );
+        assert_eq!(store.data_keys().await.unwrap(), before);
+    }
+}
+
+#[tokio::test]
 async fn whoever_comes_second_takes_the_keys_of_the_first() {
     let store = InMemory::new();
     let providers = [provider(1)];
@@ -138,15 +169,17 @@ async fn a_missing_master_key_is_named_with_the_next_step() {
 async fn the_list_says_who_opens_what() {
     let (store, entropy) = (InMemory::new(), SeededEntropy::new(7));
     let configured = |path: &str, provider| Configured { source: KeySource::File(path.into()), provider };
-    let empty = list(&store, &url(), &[]).await.unwrap();
-    assert_eq!(empty, "The store has no data keys yet: the first start makes them.\n");
+    let empty = list(&[], &[]).await;
+    assert_eq!(
+        (empty.text.as_str(), empty.unopened),
+        ("The store has no data keys yet: the first start makes them.\n", 0)
+    );
 
     open_keyring(&store, &url(), &[provider(1)], &entropy).await.unwrap();
     let rows = store.data_keys().await.unwrap();
-    let url = url();
     let gone = Error::failure("master key file:/c", "gone", "put it back");
     let three = [configured("/a", Ok(provider(2))), configured("/b", Ok(provider(1))), configured("/c", Err(gone))];
-    let text = list(&store, &url, &three).await.unwrap();
+    let listing = list(&rows, &three).await;
     let expected = format!(
         "data key {} for values, active, wrapped by {master}\n  opened by file:/b\n\
          data key {} for fingerprints, active, wrapped by {master}\n  opened by file:/b\n\
@@ -155,8 +188,22 @@ async fn the_list_says_who_opens_what() {
         rows[1].id,
         master = rows[0].wrapped.master,
     );
-    assert_eq!(text, expected);
+    assert_eq!(listing.text, expected);
+    assert_eq!(listing.verdict(&url()), Ok(()));
 
-    let text = list(&store, &url, &[configured("/a", Ok(provider(2)))]).await.unwrap();
-    assert!(text.contains("\n  opened by no configured key: add that master key to `keys` (from your backup)\n"));
+    let listing = list(&rows, &[configured("/a", Ok(provider(2)))]).await;
+    let line = "\n  opened by no configured key: add that master key to `keys` (from your backup)\n";
+    assert!(listing.text.contains(line), "{}", listing.text);
+    assert_eq!(
+        listing.verdict(&url()).unwrap_err().to_string(),
+        "store sqlite:///s.db: 2 of its data keys cannot be opened with the configured keys; see the list for each, and \
+         mend `keys`"
+    );
+
+    // The right master key, and a wrapping that is damaged, is no better.
+    let mut damaged = rows.clone();
+    *damaged[0].wrapped.bytes.last_mut().unwrap() ^= 1;
+    let listing = list(&damaged, &[configured("/b", Ok(provider(1)))]).await;
+    assert_eq!(listing.unopened, 1, "{}", listing.text);
+    assert!(listing.text.contains("\n  not opened by file:/b: data key "), "{}", listing.text);
 }

@@ -40,19 +40,19 @@ impl Chain {
     pub fn record(&mut self, db: &Connection, line: AuditLine) -> Result<(), Fault> {
         let before = match self.end {
             Some(end) => end,
-            None => self.stored(db)?.unwrap_or(End { sequence: 0, hash: [0; 32] }),
+            None => self.stored(db)?.unwrap_or(End { sequence: 0, hash: audit::START }),
         };
         let sequence = before.sequence + 1;
-        let hash = audit::link(&before.hash, &self.name, sequence, &line);
-        let AuditLine { at, actor, action, resource, details } = line;
+        let record = audit::Record::after(&before.hash, &self.name, sequence, line);
+        let hash = record.hash;
         db.prepare_cached(ADD)?.execute((
-            &self.name,
+            record.chain,
             sequence,
-            at.as_millisecond(),
-            actor.as_str(),
-            action,
-            resource,
-            details,
+            record.at.as_millisecond(),
+            record.actor.as_str(),
+            record.action,
+            record.resource,
+            record.details,
             hash,
         ))?;
         let row = db.last_insert_rowid();

@@ -31,7 +31,7 @@ impl Site {
         let fault = |error: rusqlite::Error| open_error(path, &error);
         let identity = files::identity(path).map_err(|error| files::fault(path, error))?;
         let mut db = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(fault)?;
-        is_ours(path, &db)?;
+        holds_store(path, &db)?;
         let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
         if mode != "wal" {
             let what = format!("its file system has no shared memory, so that SQLite stays in mode {mode}");
@@ -55,6 +55,14 @@ impl Site {
         }
         let db = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE);
         db.and_then(|db| writes(&db).map(|()| db)).map_err(|error| cause(&error))
+    }
+
+    /// Opens a database that may be in use, for reading alone: it is neither locked nor brought up to date. `None` where
+    /// it holds nothing yet.
+    pub fn look(path: &Path) -> Result<Option<Connection>, OpenError> {
+        files::identity(path).map_err(|error| files::fault(path, error))?;
+        let db = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| open_error(path, &error))?;
+        Ok(holds_store(path, &db)?.then_some(db))
     }
 
     /// Opens the database for reading.
@@ -85,19 +93,20 @@ impl Site {
     }
 }
 
-/// Whether the file is empty, or a store that this release knows. Nothing is written to it before.
-fn is_ours(path: &Path, db: &Connection) -> Result<(), OpenError> {
+/// Whether the file holds a store that this release knows, or nothing; anything else is refused. Nothing is written to it
+/// before.
+fn holds_store(path: &Path, db: &Connection) -> Result<bool, OpenError> {
     let ask = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).map_err(|error| open_error(path, &error));
     let (known, path) = (MIGRATION.len() as i64, path.to_owned());
     if ask("SELECT count(*) FROM sqlite_schema")? == 0 {
-        return Ok(());
+        return Ok(false);
     }
     if ask("PRAGMA application_id")? != APPLICATION {
         return Err(OpenError::Foreign { path });
     }
     match ask("PRAGMA user_version")? {
         found if found > known => Err(OpenError::NewerSchema { path, found, known }),
-        _ => Ok(()),
+        _ => Ok(true),
     }
 }
 

@@ -21,7 +21,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, InterruptHandle};
+use rusqlite::Connection;
 
 use super::{
     fault::Fault,
@@ -142,15 +142,16 @@ struct Running(Arc<Mutex<Question>>);
 
 enum Question {
     Waits,
-    Runs(InterruptHandle),
+    /// What interrupts it.
+    Runs(Box<dyn FnOnce() + Send>),
     Over,
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        let before = std::mem::replace(&mut *self.0.lock().expect(UNPOISONED), Question::Over);
-        if let Question::Runs(handle) = before {
-            handle.interrupt();
+        let mut question = self.0.lock().expect(UNPOISONED);
+        if let Question::Runs(interrupt) = std::mem::replace(&mut *question, Question::Over) {
+            interrupt(); // under the lock: without it the connection may be another's by now
         }
     }
 }
@@ -162,7 +163,10 @@ impl Running {
             let mut question = self.0.lock().expect(UNPOISONED);
             match *question {
                 Question::Over => return (Vec::new(), Next::End),
-                _ => *question = Question::Runs(db.get_interrupt_handle()),
+                _ => {
+                    let handle = db.get_interrupt_handle();
+                    *question = Question::Runs(Box::new(move || handle.interrupt()));
+                }
             }
         }
         let answer = ask();
@@ -203,3 +207,33 @@ const OWNED_ROW: &str = concat!(
 /// Rows fetched at once: with names of ordinary length a few dozen kilobytes.
 const PAGE: usize = 256;
 const UNPOISONED: &str = "nobody panics with the question in hand";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A question that ends gives its connection back once it has the lock: an interrupt that holds it comes before.
+    #[test]
+    fn an_interrupt_cannot_come_after_the_connection_was_given_back() {
+        let (stop, running) = stoppable();
+        let in_time = Arc::new(AtomicBool::new(false));
+        let (question, noted) = (Arc::clone(&running.0), Arc::clone(&in_time));
+        let interrupt = move || noted.store(question.try_lock().is_err(), Ordering::Relaxed);
+        *running.0.lock().unwrap() = Question::Runs(Box::new(interrupt));
+        drop(stop);
+        assert!(in_time.load(Ordering::Relaxed));
+        assert!(matches!(*running.0.lock().unwrap(), Question::Over));
+    }
+
+    #[test]
+    fn a_question_that_is_over_is_not_interrupted() {
+        let (stop, running) = stoppable();
+        let db = Connection::open_in_memory().unwrap();
+        let ask = |db: &Connection| running.during(db, || (vec![1], Next::<fn(), ()>::End)).0;
+        assert_eq!(ask(&db), [1]);
+        drop(stop);
+        assert!(ask(&db).is_empty(), "nobody wants to know any more");
+    }
+}

@@ -80,6 +80,15 @@ impl Sqlite {
         Ok(Self { path, points, lists, writer, changes, _lock: lock })
     }
 
+    /// The data keys of the file at `path`, whoever has it: nothing is made, locked or changed.
+    pub fn data_keys_at(path: &Path) -> Result<Vec<DataKeyRow>, OpenError> {
+        let Some(db) = Site::look(path)? else { return Ok(Vec::new()) };
+        queries::data_keys(&db).map_err(|fault| match fault {
+            Fault::Sql(error) => fault::open_error(path, &error),
+            Fault::Told(error) => OpenError::Damaged { path: path.to_owned(), what: error.to_string() },
+        })
+    }
+
     /// Asks in place: see [`Readers`].
     fn ask<T>(
         &self,
@@ -145,6 +154,12 @@ impl Store for Sqlite {
         self.ask("version", name, |db| queries::active(db, name))
     }
 
+    async fn imported(&self, name: &CredentialName) -> Result<Option<VersionRow>, Error> {
+        let asked = name.clone();
+        // In place it would be quick for nearly all; a path that was set a thousand times since is read to there.
+        self.ask_at_length("version", name, move |db| queries::imported(db, &asked)).await
+    }
+
     async fn signed_by(
         &self,
         authority: CredentialId,
@@ -194,6 +209,10 @@ impl Store for Sqlite {
     async fn add_setting(&self, name: &str, sealed: Sealed) -> Result<(), Error> {
         let setting = name.to_owned();
         self.writer.write("setting", name, move |step| steps::add_setting(step, &setting, &sealed)).await
+    }
+
+    async fn holds_sealed(&self) -> Result<bool, Error> {
+        self.ask("version", "of the list", queries::holds_sealed)
     }
 
     async fn raise_epoch(&self) -> Result<Epoch, Error> {

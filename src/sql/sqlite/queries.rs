@@ -51,6 +51,11 @@ pub fn active(db: &Connection, name: &CredentialName) -> Result<Option<VersionRo
     Ok(active.or(newest))
 }
 
+/// The newest version that came from a source.
+pub fn imported(db: &Connection, name: &CredentialName) -> Result<Option<VersionRow>, Fault> {
+    one(db, IMPORTED, [name.folded()], |row| Ok(rows::version(row)?))
+}
+
 /// Names of credentials that another one signed.
 pub fn signed_by(
     db: &Connection,
@@ -80,6 +85,11 @@ pub fn data_keys(db: &Connection) -> Result<Vec<DataKeyRow>, Fault> {
 /// A sealed setting.
 pub fn setting(db: &Connection, name: &str) -> Result<Option<Sealed>, Fault> {
     one(db, SETTING, [name], |row| Ok(Sealed::from_stored(Columns::new(row, "setting").blob("sealed")?.to_owned())))
+}
+
+/// Whether there is a version or a setting.
+pub fn holds_sealed(db: &Connection) -> Result<bool, Fault> {
+    Ok(db.prepare_cached(HOLDS_SEALED)?.query_row([], |row| row.get(0))?)
 }
 
 /// The newest audit lines, newest first.
@@ -148,6 +158,16 @@ pub const ACTIVE: &str = concat!(
     " FROM credential c JOIN version v ON v.credential = c.row",
     " WHERE c.folded = ?1 AND c.tombstoned_ms IS NULL AND v.transitional = 0 ORDER BY v.number DESC LIMIT 1"
 );
+/// The words of the reasons that [`Reason::is_import`] names.
+///
+/// [`Reason::is_import`]: credsmith_core::domain::Reason::is_import
+pub const IMPORTED: &str = concat!(
+    "SELECT ",
+    version_columns!(),
+    " FROM credential c JOIN version v ON v.credential = c.row",
+    " WHERE c.folded = ?1 AND c.tombstoned_ms IS NULL AND v.reason IN ('Imported', 'SourceChanged')",
+    " ORDER BY v.number DESC LIMIT 1"
+);
 /// The `+` keeps the planner from walking all names in their order: an authority signed few of them.
 pub const SIGNED_BY: &str = "SELECT c.row, c.name, c.folded FROM credential a \
                              JOIN version s ON s.credential = a.row \
@@ -158,5 +178,6 @@ pub const SIGNED_BY: &str = "SELECT c.row, c.name, c.folded FROM credential a \
 const REQUEST: &str = "SELECT row, id FROM version WHERE request = ?1";
 const DATA_KEYS: &str = concat!("SELECT ", data_key_columns!(), " FROM data_key ORDER BY row");
 const SETTING: &str = "SELECT row, sealed FROM setting WHERE name = ?1";
+const HOLDS_SEALED: &str = "SELECT EXISTS (SELECT 1 FROM version) OR EXISTS (SELECT 1 FROM setting)";
 const AUDIT: &str = concat!("SELECT ", audit_columns!(), " FROM audit ORDER BY row DESC LIMIT ?1");
 const EPOCH: &str = "SELECT number FROM epoch";

@@ -112,7 +112,7 @@ async fn a_path_that_a_credential_owns_is_written_as_that_allows() {
     "#);
     assert_snapshot!(alice.delete("/api/v1/data?name=/ci/db").await, @r#"
     403 Forbidden
-    {"error":"/ci/db belongs to the Credential ci/db, whose apiWrites is GenerateOnly: delete that object instead"}
+    {"error":"/ci/db belongs to the Credential ci/db: to delete the value, set spec.deletionPolicy of that object to Delete and delete the object"}
     "#);
     let generate = r#"{"name":"/ci/db","type":"password","mode":"overwrite"}"#;
     assert_eq!(alice.post("/api/v1/data", generate).await.status, 200);

@@ -191,12 +191,12 @@ async fn nesting_is_bounded() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_not_read_to_its_end() {
+async fn a_body_over_the_limit_is_not_kept_and_not_read_without_end() {
     let text = "the body has more than 524288 bytes: send less";
     let app = TestApp::new().await;
     let (answer, read) = endless(&app, None).await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (413, text));
-    assert!(read <= (512 + 64) * 1024, "{read}");
+    assert!(read <= (512 + 64) * 1024 + 8 * 1024 * 1024, "{read}"); // what follows is read for the client's sake
 
     let (answer, read) = endless(&app, Some(1 << 30)).await;
     assert_eq!((answer.status.as_u16(), answer.error().as_str(), read), (413, text, 0));

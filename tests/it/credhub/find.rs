@@ -74,3 +74,41 @@ async fn an_error_before_the_first_page_is_an_ordinary_one() {
     {"error":"access cannot be reviewed right now: the API server does not answer: try again in a moment"}
     "#);
 }
+
+#[tokio::test]
+async fn a_search_below_too_many_first_segments_says_how_to_narrow_it() {
+    let app = TestApp::new().await;
+    for verb in ["update *", "list *"] {
+        app.rules.allow("root", verb);
+    }
+    let set = async |segment: usize| {
+        let body = format!(r#"{{"name":"/n{segment}/v","type":"value","value":"x"}}"#);
+        assert_eq!(app.as_("root").put("/api/v1/data", &body).await.status, 200);
+    };
+    for segment in 0..100 {
+        set(segment).await;
+    }
+    app.rules.allow("alice", "list n7");
+    let found = async |who: &str, query: &str| {
+        let answer = app.as_(who).get(&format!("/api/v1/data?{query}")).await;
+        (answer.status.as_u16(), answer.json()["credentials"].as_array().map(Vec::len))
+    };
+    assert_eq!(found("alice", "path=").await, (200, Some(1)));
+
+    set(100).await;
+    for query in ["path=", "name-like=v"] {
+        let answer = app.as_("alice").get(&format!("/api/v1/data?{query}")).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.error().as_str()),
+            (
+                400,
+                "you may not list everything, and the search has hits below more than 100 first segments, each of which is \
+                 asked about: search below one of them, with `path=/SEGMENT` (`credhub find -p /SEGMENT`)"
+            ),
+            "{query}"
+        );
+    }
+    assert_eq!(found("alice", "path=/n7").await, (200, Some(1)));
+    assert_eq!(found("alice", "name-like=n7/").await, (200, Some(1)));
+    assert_eq!(found("root", "path=").await, (200, Some(101)));
+}

@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use axum::{body::Body, http::Request};
 use insta::assert_snapshot;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -82,6 +83,46 @@ async fn a_path_says_which_methods_it_knows() {
         );
     }
     assert_eq!(app.anonymous().call("POST", "/health", Some("{}")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_json_is_told_so_before_anything_is_done() {
+    let app = TestApp::new().await;
+    let call = async |method: &str, uri: &str, token: Option<&str>, accept: &str, body: &str| {
+        let mut request = Request::builder().method(method).uri(uri).header("accept", accept);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.header("content-type", "application/json").body(Body::from(body.to_owned()));
+        app.send(request.unwrap()).await
+    };
+    let (data, name, alice) = ("/api/v1/data", "/api/v1/data?name=/ci/v", Some("alice"));
+    let set = r#"{"name":"/ci/v","type":"value","value":"x"}"#;
+    for (method, uri, body) in [
+        ("GET", name, ""),
+        ("PUT", data, set),
+        ("POST", data, r#"{"name":"/ci/v","type":"password"}"#),
+        ("DELETE", name, ""),
+        ("GET", "/version", ""),
+        ("GET", "/info", ""),
+    ] {
+        let answer = call(method, uri, alice, "text/html", body).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (406, ""), "{method} {uri}");
+        let answer = call(method, uri, alice, "garbage", body).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.error().as_str()),
+            (400, "the Accept header cannot be read: send `Accept: application/json`, or none"),
+            "{method} {uri}"
+        );
+    }
+    assert_eq!(app.as_("alice").get(name).await.status, 404, "something was stored");
+
+    assert_eq!(call("PUT", data, alice, "text/html, */*;q=0.8", set).await.status, 200);
+    assert_eq!(call("GET", name, alice, "application/json", "").await.status, 200);
+    assert_eq!(call("HEAD", name, alice, "text/html", "").await.status, 406);
+    assert_eq!(call("DELETE", name, None, "text/html", "").await.status, 401);
+    assert_eq!(call("GET", "/nowhere", alice, "text/html", "").await.status, 404);
+    assert_eq!(call("OPTIONS", data, alice, "text/html", "").await.status, 200);
 }
 
 #[tokio::test]

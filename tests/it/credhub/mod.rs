@@ -3,6 +3,7 @@
 mod auth;
 mod bad_input;
 mod data;
+mod early;
 mod find;
 mod generate;
 mod http;

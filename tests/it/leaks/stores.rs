@@ -68,7 +68,12 @@ pub fn all(dirs: &[PathBuf]) -> Vec<StoreOf> {
         let env = &operator.program().env;
         let setting = |name: &str| env.get(name).map_or("", String::as_str);
         let file = setting("CREDSMITH_STORE").strip_prefix("sqlite://").map(PathBuf::from);
-        let key = setting("CREDSMITH_KEYS").strip_prefix("file:").map(PathBuf::from);
+        // The first is the one that everything is wrapped with.
+        let key = setting("CREDSMITH_KEYS")
+            .split(',')
+            .next()
+            .and_then(|first| first.strip_prefix("file:"))
+            .map(PathBuf::from);
         // Whoever looks at a record must not end what runs.
         std::mem::forget(operator);
         let Some(file) = file.filter(|file| file.exists()) else { continue };

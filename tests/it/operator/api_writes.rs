@@ -24,10 +24,12 @@ async fn what_is_generated_may_be_generated_again_and_not_be_set() {
     assert_eq!(scene.status("db", "version 2", |object| object.version() == 2).await.condition("Ready").status, "True");
 
     let refused = app.delete(&path).await;
-    assert_eq!(
-        (refused.status, refused.json().unwrap()),
-        (403, json!({"error": format!("{owner}: delete that object instead")}))
+    let told = format!(
+        "{path} belongs to the Credential {}/db: to delete the value, set spec.deletionPolicy of that object to Delete and \
+         delete the object",
+        scene.name()
     );
+    assert_eq!((refused.status, refused.json().unwrap()), (403, json!({"error": told})));
 }
 
 #[tokio::test]

@@ -92,7 +92,8 @@ async fn parameters_that_contradict_each_other_are_refused_by_name() {
     let table = [
         (
             json!({"minDigit": 40}),
-            "spec.password: the minimums add up to 42, more than the length of 30: raise length or lower a minimum",
+            "spec.password: the minimums add up to 42 (2 classes in use without a minimum count 1 each), more than the length \
+             of 30: raise length or lower a minimum",
         ),
         (
             json!({"excludeUpper": true, "excludeLower": true, "excludeNumber": true}),

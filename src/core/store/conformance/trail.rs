@@ -6,7 +6,7 @@ use super::{
     audit_line, claim, claimed, data_key, delete, deleted, name, owner, put, put_again, sealed, wrapped, written,
 };
 use crate::{
-    domain::{CredentialType, NamespaceUid, ObjectUid},
+    domain::{Actor, CredentialType, NamespaceUid, ObjectUid},
     keyring::{DataKeyRow, KeyId, Purpose},
     store::{AuditLine, Error, PutOwner, PutVersion, Store, WriteMode, audit},
 };
@@ -38,15 +38,54 @@ pub async fn the_audit_chain_links(store: &dyn Store) {
         put_again(store, PutVersion { mode: WriteMode::CreateOnly, ..put(path) }).await.unwrap_err();
     }
 
-    let mut before = [0; 32];
+    let mut before = audit::START;
     for (sequence, record) in (1..).zip(store.audit(99).await.unwrap().into_iter().rev()) {
         assert_eq!((record.sequence, record.action.as_str()), (sequence, "set"));
-        let audit::Record { at, actor, resource, details, .. } = record;
+        let audit::Record { at, actor, resource, details, .. } = record.clone();
         let line = AuditLine { at, actor, action: "set", resource, details };
-        assert_eq!(record.hash, audit::link(&before, &record.chain, sequence, &line));
+        assert_eq!(record, audit::Record::after(&before, &record.chain, sequence, line));
         before = record.hash;
     }
-    assert_ne!(before, [0; 32]);
+    assert_ne!(before, audit::START);
+}
+
+pub async fn a_changed_audit_trail_is_found_out(store: &dyn Store) {
+    for path in ["/a", "/b", "/c", "/d"] {
+        written(store, path).await;
+    }
+    let trail = store.audit(99).await.unwrap();
+    assert_eq!(audit::verify(&trail), Ok(()));
+    assert_eq!(audit::verify(&store.audit(2).await.unwrap()), Ok(()), "what came before is not known");
+    assert_eq!(audit::verify(&[]), Ok(()));
+
+    type Change = fn(&mut audit::Record);
+    let changes: [(&str, Change); 7] = [
+        ("chain", |record| record.chain.push('x')),
+        ("time", |record| record.at = super::at(1)),
+        ("actor", |record| record.actor = Actor::service_account("shop", "other")),
+        ("action", |record| record.action = "delete".to_owned()),
+        ("resource", |record| record.resource = "/z".to_owned()),
+        ("details", |record| record.details.clear()),
+        ("hash", |record| record.hash[31] ^= 1),
+    ];
+    for at in 0..trail.len() {
+        for (field, change) in changes {
+            let mut changed = trail.clone();
+            change(&mut changed[at]);
+            assert!(audit::verify(&changed).is_err(), "{field} of line {at}");
+        }
+    }
+    for at in 1..trail.len() - 1 {
+        let mut cut = trail.clone();
+        let gone = cut.remove(at);
+        let missing = audit::Broken::Missing { chain: gone.chain, before: gone.sequence + 1 };
+        assert_eq!(audit::verify(&cut), Err(missing));
+    }
+    // A line that was forged with everything but the hash before it.
+    let mut forged = trail.clone();
+    let line = audit_line("set", "/forged");
+    forged[1] = audit::Record::after(&[7; 32], &trail[1].chain, trail[1].sequence, line);
+    assert!(audit::verify(&forged).is_err());
 }
 
 pub async fn audit_lines_come_newest_first_and_as_many_as_asked(store: &dyn Store) {
@@ -138,6 +177,23 @@ pub async fn a_setting_is_written_once(store: &dyn Store) {
     assert!(matches!(again, Err(Error::Conflict { credential: None, newest: None })), "{again:?}");
     assert_eq!(store.setting("serving-key").await.unwrap(), Some(first));
     assert_eq!(store.setting("other").await.unwrap(), Some(second));
+}
+
+pub async fn what_is_sealed_is_known_of_also_behind_a_tombstone(store: &dyn Store) {
+    assert!(!store.holds_sealed().await.unwrap());
+    store.add_data_key(data_key(Purpose::Values, true)).await.unwrap();
+    claimed(store, "/claimed", owner("a")).await;
+    assert!(!store.holds_sealed().await.unwrap(), "nothing is sealed yet");
+
+    written(store, "/a").await;
+    assert!(store.holds_sealed().await.unwrap());
+    deleted(store, "/a").await;
+    assert!(store.holds_sealed().await.unwrap());
+}
+
+pub async fn a_sealed_setting_is_known_of(store: &dyn Store) {
+    store.add_setting("serving-key", sealed("first")).await.unwrap();
+    assert!(store.holds_sealed().await.unwrap());
 }
 
 pub async fn the_store_answers(store: &dyn Store) {

@@ -136,6 +136,28 @@ pub async fn a_transitional_version_is_not_handed_out_while_there_is_another(sto
     assert_eq!(store.credential(&name("/a")).await.unwrap().unwrap().newest.map(|newest| newest.id), Some(newest.id));
 }
 
+pub async fn the_newest_version_from_a_source_is_found_behind_others(store: &dyn Store) {
+    assert_eq!(store.imported(&name("/a")).await.unwrap(), None);
+    let add = async |path, reason| put_again(store, PutVersion { reason, ..put(path) }).await.unwrap();
+    add("/a", Reason::SetByAPI).await;
+    assert_eq!(store.imported(&name("/a")).await.unwrap(), None);
+
+    let first = add("/a", Reason::Imported).await;
+    add("/a", Reason::SetByAPI).await;
+    assert_eq!(store.imported(&name("/A")).await.unwrap(), Some(first));
+
+    add("/a", Reason::SourceChanged).await;
+    let newest = add("/a", Reason::SourceChanged).await;
+    for reason in [Reason::Generated, Reason::Requested, Reason::Scheduled, Reason::ParametersChanged] {
+        add("/a", reason).await;
+    }
+    add("/b", Reason::Imported).await;
+    assert_eq!(store.imported(&name("/a")).await.unwrap(), Some(newest));
+
+    deleted(store, "/a").await;
+    assert_eq!(store.imported(&name("/a")).await.unwrap(), None);
+}
+
 pub async fn the_credential_knows_its_newest_version(store: &dyn Store) {
     written(store, "/a").await;
     let VersionRow { credential, id, number, stamp, .. } = written(store, "/a").await;

@@ -4,7 +4,7 @@ use super::*;
 use credsmith_core::{
     domain::{Epoch, ObjectUid, name::Pattern},
     keyring::{DataKeyRow, KeyId, Purpose, WrappedKey},
-    store::{Delete, conformance},
+    store::{Delete, audit, conformance},
 };
 use futures::StreamExt;
 
@@ -47,6 +47,30 @@ async fn a_damaged_credential_is_named_and_its_neighbour_is_not_touched() {
         assert_eq!(held.unwrap().number, 2, "{sql}");
         assert_eq!(store.credential(&name("/b")).await.unwrap().unwrap().versions, 2, "{sql}");
         store.ping().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_line_of_the_trail_that_somebody_changed_in_the_file_is_found_out() {
+    for sql in [
+        "UPDATE audit SET actor = 'k8s-sa:shop/other' WHERE sequence = 2",
+        "UPDATE audit SET details = '' WHERE sequence = 1",
+        "UPDATE audit SET hash = zeroblob(32) WHERE sequence = 3",
+        "DELETE FROM audit WHERE sequence = 2",
+    ] {
+        let store = Scratch::new();
+        for path in ["/a", "/b", "/c"] {
+            written(&*store, path).await;
+        }
+        let store = store.meanwhile(|_| {}); // a chain of another process comes after it
+        written(&*store, "/d").await;
+        let trail = store.audit(99).await.unwrap();
+        assert_eq!((trail.len(), audit::verify(&trail)), (4, Ok(())), "{sql}");
+
+        let chain = trail.last().unwrap().chain.clone();
+        let store = store.damaged(&format!("{sql} AND chain = '{chain}'"));
+
+        assert!(audit::verify(&store.audit(99).await.unwrap()).is_err(), "{sql}");
     }
 }
 

@@ -41,6 +41,13 @@ fn every_question_uses_an_index_and_sorts_nothing() {
             ],
         ),
         (
+            queries::IMPORTED,
+            &[
+                "SEARCH c USING INDEX credential_name (folded=?)",
+                "SEARCH v USING INDEX sqlite_autoindex_version_2 (credential=?)",
+            ],
+        ),
+        (
             queries::VERSION,
             &["SEARCH v USING INDEX sqlite_autoindex_version_1 (id=?)", "SEARCH c USING INTEGER PRIMARY KEY (rowid=?)"],
         ),
