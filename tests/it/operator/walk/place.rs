@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::scene::{Says, until, values},
-    Counts, Dice,
+    Counts, Dice, keys,
 };
 
 /// A namespace by name; the one that has the name is another one each time it is made again.
@@ -205,9 +205,10 @@ fn happened<T>(deleted: kube::Result<T>) -> bool {
 fn manifest(object: &str) -> (Value, Value) {
     match object {
         "dated" => (json!({"credsmith.dev/rotate-at": "2020-01-01T00:00:00Z"}), json!({"type": "user"})),
-        _ => (json!({}), json!({"type": "password"})),
+        "plain" => (json!({}), json!({"type": "password"})),
+        other => (json!({}), keys::spec(other)),
     }
 }
 
-/// One manifest carries an old request for a rotation.
-const OBJECTS: [&str; 2] = ["plain", "dated"];
+/// One manifest carries an old request for a rotation; a leaf comes before the authority that signs it.
+const OBJECTS: [&str; 6] = ["plain", "dated", "leaf", "authority", "shell", "curve"];
