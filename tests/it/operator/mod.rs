@@ -36,3 +36,4 @@ mod table;
 mod target;
 mod types;
 mod walk;
+mod years;
