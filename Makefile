@@ -9,7 +9,7 @@ BUILD = $(CARGO) build --locked --package credsmith --package credsmith-harness
 # For the kill test: a build of its own, which tells the harness what it is about to do.
 BUILD_PROBE = $(CARGO) build --locked --features probe --bin credsmith-probe
 
-.PHONY: help demo test lint generate keys drift torture bench bench-operator up env down clean
+.PHONY: help demo test lint generate keys drift torture bench bench-operator bench-burst up env down clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ bench: ## measure against floors of the same run, in ratios; on a machine at res
 bench-operator: ## measure the operator's first sync and its quiet against a bare client of the same run (N=2000)
 	@$(CARGO) build --locked --release --package credsmith --package credsmith-bench --bin credsmith --bin bench-operator
 	@target/release/bench-operator --objects $(or $(N),2000)
+
+bench-burst: ## measure GETs beside 32 RSA keys that are asked for at once, with the pool of keys and without; on a machine at rest
+	@$(CARGO) build --locked --release --package credsmith --package credsmith-bench --bin credsmith --bin bench-burst
+	@target/release/bench-burst
 
 up: ## start a control plane and the operator, to play with
 	@$(BUILD)

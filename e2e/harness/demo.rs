@@ -1,5 +1,7 @@
 //! The main job, shown: each step prints the command before it runs it, and fails where the command does.
 
+mod keys;
+
 use std::{
     io::Write,
     process::{Command, Stdio},
@@ -15,18 +17,20 @@ use crate::{cluster::named_context, sandbox::Sandbox, state};
 /// # Errors
 /// Where the cluster does not come up, or a step failed; the steps after a failed one still run, since most do not need it.
 pub async fn demo() -> Result<()> {
+    keys::judges_are_here()?;
     let started = Instant::now();
     let sandbox = Sandbox::up(true).await?;
     let namespace = format!("demo-{}", state::random_hex(2));
     sandbox.will_have(&namespace)?;
     let mut passed = 0;
-    for (number, step) in STEPS.iter().enumerate() {
+    let steps: Vec<_> = STEPS.iter().chain(keys::STEPS).collect();
+    for (number, step) in steps.iter().enumerate() {
         match show(number + 1, step, &sandbox, &namespace) {
             Ok(()) => passed += 1,
             Err(error) => say(&format!("   FAILED: {error:#}\n")),
         }
     }
-    let (all, seconds) = (STEPS.len(), started.elapsed().as_secs_f32());
+    let (all, seconds) = (steps.len(), started.elapsed().as_secs_f32());
     say(&format!("demo: {passed} of {all} steps passed in {seconds:.1} s"));
     say(&closing(named_context().as_deref(), &namespace));
     if passed == all { Ok(()) } else { bail!("{} of {all} steps failed", all - passed) }
@@ -60,7 +64,7 @@ fn show(number: usize, step: &Step, sandbox: &Sandbox, namespace: &str) -> Resul
     for line in step.commands.trim().lines() {
         say(&format!("   $ {line}"));
     }
-    let script = format!("{}{PRELUDE}{}", sandbox.exports(), step.commands);
+    let script = format!("{}{PRELUDE}{}{}", sandbox.exports(), keys::PRELUDE, step.commands);
     let mut shell = Command::new("bash")
         .args(["-euo", "pipefail", "-s"])
         .env("NS", namespace)

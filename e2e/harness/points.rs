@@ -34,6 +34,8 @@ pub struct Told {
     pub points: usize,
     /// Steps with a name that were done and whose transaction is not committed.
     pub open: usize,
+    /// Their names.
+    pub stepping: HashSet<String>,
     /// Names that were committed since the status of an object of that name was written.
     pub unwritten: HashSet<String>,
     /// Objects whose status was about to be written, and is not.
@@ -101,16 +103,28 @@ impl Drop for Points {
 }
 
 impl Told {
+    /// The names of which a step is open, or committed and not told, or about to be told.
+    pub fn at_work(&self) -> impl Iterator<Item = &String> {
+        self.stepping.iter().chain(&self.unwritten).chain(&self.writing)
+    }
+
     fn take(&mut self, line: &str) {
         let (point, what) = line.split_once(' ').unwrap_or((line, ""));
         self.points += 1;
         match point {
-            "store.open" => self.open += usize::from(!what.is_empty()),
+            "store.open" => {
+                self.open += usize::from(!what.is_empty());
+                self.stepping.extend(names(what));
+            }
             "store.committed" => {
                 self.open = 0;
-                self.unwritten.extend(what.split(' ').filter(|name| !name.is_empty()).map(str::to_owned));
+                self.stepping.clear();
+                self.unwritten.extend(names(what));
             }
-            "store.lost" => self.open = 0,
+            "store.lost" => {
+                self.open = 0;
+                self.stepping.clear();
+            }
             "status.before" => _ = self.writing.insert(what.to_owned()),
             "status.after" => {
                 self.unwritten.remove(what);
@@ -121,6 +135,10 @@ impl Told {
             _ => {}
         }
     }
+}
+
+fn names(what: &str) -> impl Iterator<Item = String> {
+    what.split(' ').filter(|name| !name.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 //! twice or half written.
 //!
 //! In reading order: [`journal`] notes what was acknowledged, [`world`] what the load wants and the watches show, [`load`] does it,
-//! [`kills`] kills, [`store`] reads what is left, [`verdict`] compares.
+//! [`kills`] kills, [`store`] reads what is left, [`verdict`] compares; [`keys`] is what all of them know of keys and certificates.
 
 mod dice;
 mod journal;
+mod keys;
 mod kills;
 mod load;
 mod store;
@@ -52,6 +53,8 @@ pub struct Report {
     in_step: usize,
     before_status: usize,
     unsynced: usize,
+    /// Kills while a new value that was asked for was being made or told.
+    in_rotation: usize,
     without_sync: bool,
     /// Changes of files that were lost because they were not synced.
     dropped: usize,
@@ -88,7 +91,9 @@ impl Report {
             return !self.verdict.lost.is_empty();
         }
         let enough = self.in_step * 10 >= self.kills * 3 && self.before_status * 10 >= self.kills * 2;
-        self.verdict.is_clean() && enough && self.odd.is_empty()
+        // So few that a run of ten may have none.
+        let in_rotation = self.kills < 50 || self.in_rotation * 20 >= self.kills;
+        self.verdict.is_clean() && enough && in_rotation && self.odd.is_empty()
     }
 
     /// What is wrong, some of it.
@@ -122,7 +127,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "kills {} (in-step {}, before-status {}, unsynced {}) acknowledged {acknowledged} lost {} duplicated {} \
-             half-written {} slowest-recovery {:.1} s",
+             half-written {} slowest-recovery {:.1} s in-rotation {}",
             self.kills,
             self.in_step,
             self.before_status,
@@ -131,6 +136,7 @@ impl fmt::Display for Report {
             duplicated.len(),
             half_written.len(),
             self.slowest.converged.as_secs_f32(),
+            self.in_rotation,
         )
     }
 }
@@ -154,6 +160,7 @@ impl<'a> Run<'a> {
         let audience = Some(crate::front::AUDIENCE);
         let token = crate::kubeconfig::token(&client, NAMESPACE, "app", audience, 2 * 3600).await?;
         let world = Arc::new(World::follow(client, NAMESPACE, &dir.join("journal.jsonl")).await?);
+        keys::make_authority(&world).await?;
         let victim = Victim::new(cluster, program, &dir, !options.without_sync).await?;
         let mut dice = Dice::new(options.seed);
         let plans = kills::plans(options.kills, options.without_sync, &mut dice);
@@ -162,6 +169,7 @@ impl<'a> Run<'a> {
             in_step: 0,
             before_status: 0,
             unsynced: 0,
+            in_rotation: 0,
             without_sync: options.without_sync,
             dropped: 0,
             slowest: Recovery::default(),
@@ -178,6 +186,7 @@ impl<'a> Run<'a> {
             let hit = self.live_and_die(number, *plan).await.with_context(|| format!("kill {}", number + 1))?;
             self.report.in_step += usize::from(hit.in_step);
             self.report.before_status += usize::from(hit.before_status);
+            self.report.in_rotation += usize::from(hit.in_rotation);
             if plan.unsynced {
                 self.report.dropped += self.victim.drop_unsynced()?.changes;
                 self.report.unsynced += 1;

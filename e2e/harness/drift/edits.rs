@@ -99,6 +99,7 @@ impl Kind {
                 secret.data.get_or_insert_default().remove(&part);
             }
             _ => {
+                let part = secret.data.iter().flatten().map(|(key, _)| key.clone()).cycle().nth(nth).unwrap_or(part);
                 secret.data.get_or_insert_default().insert(part, ByteString(STRANGE.into()));
                 // Every fifth comes from somebody who leaves out what they do not know.
                 if nth % 5 == 4 {

@@ -1,4 +1,6 @@
-//! Credentials of the four types in several namespaces, all made and Ready.
+//! Credentials of several types in several namespaces, all made and Ready.
+
+mod authority;
 
 use std::time::{Duration, Instant};
 
@@ -38,6 +40,7 @@ impl Population {
         for namespace in &namespaces {
             make_source(&client, namespace.name()).await?;
         }
+        authority::make(&client, namespaces.iter().map(Namespace::name)).await?;
         let front = writer(cluster, operator).await?;
         let keys: Vec<Key> = (0..count)
             .map(|nth| (namespaces[nth % namespaces.len()].name().to_owned(), format!("c{nth:04}")))
@@ -74,6 +77,9 @@ enum Kind {
     ValueFromSecret,
     JsonOverApi,
     JsonExpanded,
+    Ssh,
+    /// Its Secret has the certificate, its key and what verifies it.
+    Certificate,
 }
 
 impl Kind {
@@ -81,9 +87,11 @@ impl Kind {
         match nth % 20 {
             0 => Self::PasswordWithKeys,
             1 => Self::PasswordRetained,
-            2..8 => Self::Password,
+            2..6 => Self::Password,
+            6 | 15 => Self::Ssh,
+            7 | 14 => Self::Certificate,
             8 => Self::UserWithKeys,
-            9..16 => Self::User,
+            9..14 => Self::User,
             16 | 17 => Self::ValueFromSecret,
             18 => Self::JsonOverApi,
             _ => Self::JsonExpanded,
@@ -110,6 +118,8 @@ impl Kind {
             }
             Self::JsonOverApi => json!({"type": "json"}),
             Self::JsonExpanded => json!({"type": "json", "target": {"expand": true}}),
+            Self::Ssh => json!({"type": "ssh", "ssh": {"algorithm": "ed25519"}}),
+            Self::Certificate => authority::leaf(),
         }
     }
 }

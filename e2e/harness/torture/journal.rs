@@ -13,6 +13,8 @@ use aws_lc_rs::digest;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::keys;
+
 /// The parts of a value by the names that stand in a Secret, each as its hash.
 pub type Parts = BTreeMap<String, String>;
 
@@ -102,7 +104,11 @@ pub fn hashed(part: impl AsRef<[u8]>) -> String {
 pub fn parts(version: &Value) -> Parts {
     let text = |value: &Value| value.as_str().map_or_else(|| hashed(value.to_string()), hashed);
     let value = &version["value"];
-    match version["type"].as_str().unwrap_or_default() {
+    let kind = version["type"].as_str().unwrap_or_default();
+    if let Some(parts) = keys::parts(kind, value) {
+        return parts;
+    }
+    match kind {
         "password" => [("password".to_owned(), text(value))].into(),
         "user" => {
             let names = [("username", "username"), ("password", "password"), ("password-hash", "password_hash")];

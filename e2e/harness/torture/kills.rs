@@ -45,6 +45,8 @@ pub struct Plan {
 pub struct Hit {
     pub in_step: bool,
     pub before_status: bool,
+    /// A new value was asked for, and was being made or told.
+    pub in_rotation: bool,
 }
 
 /// How long an operator took from its start.
@@ -207,7 +209,9 @@ impl Life<'_> {
         let still = world.with_status();
         let is_due = |path: &&String| known.contains(*path) && still.contains(*path) || told.writing.contains(*path);
         let before_status = !in_step && told.unwritten.iter().any(|path| is_due(&path));
-        Ok(Hit { in_step, before_status })
+        let rotating = world.in_rotation();
+        let in_rotation = told.at_work().any(|path| rotating.contains(path));
+        Ok(Hit { in_step, before_status, in_rotation })
     }
 
     /// Ends without a kill at a point.

@@ -14,6 +14,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     dice::Dice,
     journal::{Entry, hashed, parts},
+    keys,
     world::{Kind, Wanted, World},
 };
 use crate::front::{Answer, Front};
@@ -45,11 +46,11 @@ impl Client {
         while !*self.world.over.borrow() {
             let at = dice.below(PATHS);
             let path = self.world.path(&format!("free-{number}-{at}"));
-            let kind = ["value", "json", "password", "user"][at % 4];
-            let is_generated = matches!(kind, "password" | "user");
+            let kind = KINDS[at];
+            let is_generated = !matches!(kind, "value" | "json");
             match dice.below(10) {
-                0..=3 => self.set(&path, kind, true, dice).await,
-                4..=5 if is_generated => _ = self.generate(&path, kind, "overwrite").await,
+                0..=3 if kind != "certificate" => self.set(&path, kind, true, dice).await,
+                0..=5 if is_generated => _ = self.generate(&path, kind, "overwrite").await,
                 6 if is_generated => _ = self.generate(&path, kind, "no-overwrite").await,
                 6 => self.set(&path, kind, false, dice).await,
                 7 => self.delete(&path).await,
@@ -67,6 +68,7 @@ impl Client {
         let value = match kind {
             "json" => json!({"a": dice.text(), "b": [dice.below(10)]}),
             "user" => json!({"username": "torture", "password": dice.text()}),
+            "rsa" | "ssh" => keys::pair(dice),
             _ => json!(dice.text()),
         };
         let body = json!({"name": path, "type": kind, "value": value, "overwrite": overwrite});
@@ -74,7 +76,7 @@ impl Client {
     }
 
     async fn generate(&mut self, path: &str, kind: &str, mode: &str) -> Option<String> {
-        let body = json!({"name": path, "type": kind, "mode": mode});
+        let body = json!({"name": path, "type": kind, "mode": mode, "parameters": keys::parameters(kind)});
         self.ask(path, async |front| front.post(DATA, &body).await).await
     }
 
@@ -180,6 +182,8 @@ impl Hand {
                 }
                 3 => drop_secret(&world, name).await,
                 _ if kind == Kind::Sourced => self.feed(name, dice).await,
+                // Over the API a certificate would be made from other parameters, which an object is not to keep.
+                4..=9 if kind == Kind::Leaf => rotate(&world, name, dice).await,
                 4..=7 if kind.is_generated() => rotate(&world, name, dice).await,
                 _ if world.is_claimed(name) => {
                     self.write(name, kind, dice).await;
@@ -199,6 +203,8 @@ impl Hand {
             Kind::Document => self.client.put(&path, "json", true, dice).await,
             Kind::Input => self.client.put(&path, "value", true, dice).await,
             Kind::User => self.client.generate(&path, "user", "overwrite").await,
+            Kind::Shell => self.client.generate(&path, "ssh", "overwrite").await,
+            Kind::Rsa => self.client.generate(&path, "rsa", "overwrite").await,
             _ => self.client.generate(&path, "password", "overwrite").await,
         };
         if kind.is_input() {
@@ -232,6 +238,7 @@ async fn make(world: &World, name: &str, kind: Kind, dice: &mut Dice) -> Result<
         }
         Kind::Input => json!({"type": "value"}),
         Kind::Document => json!({"type": "json"}),
+        _ => keys::spec(kind),
     };
     let object = json!({
         "apiVersion": "credsmith.dev/v1alpha1", "kind": "Credential", "metadata": {"name": name}, "spec": spec,
@@ -289,5 +296,7 @@ fn names(hand: usize) -> Vec<(String, Kind)> {
 const CLIENTS: usize = 4;
 const HANDS: usize = 4;
 /// Of each client.
-const PATHS: usize = 8;
+const PATHS: usize = KINDS.len();
+/// Of the values at its paths.
+const KINDS: [&str; 8] = ["value", "json", "password", "user", "rsa", "ssh", "certificate", "json"];
 const DATA: &str = "/api/v1/data";

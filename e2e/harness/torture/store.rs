@@ -10,7 +10,10 @@ use credsmith_core::{
 };
 use rusqlite::{Connection, OpenFlags, Row};
 
-use super::journal::{Parts, hashed};
+use super::{
+    journal::Parts,
+    keys::{self, hashed_part},
+};
 
 /// A version.
 #[derive(Clone, Debug)]
@@ -24,6 +27,9 @@ pub struct Stored {
     pub by_operator: bool,
     pub request: Option<String>,
     pub parts: Parts,
+    /// Whether its parts are of one key, where they are keys.
+    pub belong_together: bool,
+    pub created_ms: i64,
     /// Whether its credential has a name no more.
     pub deleted: bool,
     /// Whether it is the newest of its credential.
@@ -70,7 +76,9 @@ fn stored(row: &Row<'_>, keyring: &Keyring) -> Result<Stored> {
     let credential = CredentialId::from_slice(&credential).context("an id")?;
     let plain = keyring.open_sealed(&Place::version(credential, version, kind), &Sealed::from_stored(row.get(8)?))?;
     let value = Value::from_bytes(kind, &plain).context("a value of its type")?;
-    let parts = value.parts().iter().map(|(part, text)| ((*part).to_owned(), hashed(text.expose()))).collect();
+    let parts = value.parts().into_iter();
+    let parts = parts.map(|(part, text)| (part.to_owned(), hashed_part(part, text.expose().as_bytes())));
+    let parts = parts.collect();
     Ok(Stored {
         id: version.to_string(),
         credential: credential.to_string(),
@@ -80,11 +88,13 @@ fn stored(row: &Row<'_>, keyring: &Keyring) -> Result<Stored> {
         by_operator: row.get::<_, String>(6)? == "operator",
         request: row.get(7)?,
         parts,
+        belong_together: keys::belong_together(&value),
+        created_ms: row.get(11)?,
         deleted: row.get(9)?,
         current: row.get(10)?,
     })
 }
 
 const VERSIONS: &str = "SELECT v.id, c.id, c.name, c.kind, v.number, v.reason, v.actor, v.request, v.sealed, \
-                        c.tombstoned_ms IS NOT NULL, c.newest IS v.id FROM version v JOIN credential c ON c.row = v.credential \
+                        c.tombstoned_ms IS NOT NULL, c.newest IS v.id, v.created_ms FROM version v JOIN credential c ON c.row = v.credential \
                         ORDER BY v.row";

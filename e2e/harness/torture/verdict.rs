@@ -98,6 +98,9 @@ impl Verdict {
 
     fn look_for_half_written(&mut self, journal: &[Entry], store: &[Stored]) {
         let parts: HashMap<&str, &Parts> = store.iter().map(|version| (version.id.as_str(), &version.parts)).collect();
+        for version in store.iter().filter(|version| !version.belong_together) {
+            self.half_written.push(format!("{} version {}: its parts are of two keys", version.path, version.number));
+        }
         for entry in journal {
             if let Entry::Secret { id, parts: seen, .. } = entry
                 && parts.get(id.as_str()).is_some_and(|parts| *parts != seen)
@@ -120,13 +123,18 @@ impl Verdict {
 
         let (mut requests, mut numbers, mut values) = (HashSet::new(), HashSet::new(), HashSet::new());
         let mut made: BTreeMap<(&str, Made), usize> = BTreeMap::new();
+        let mut before: HashMap<&str, i64> = HashMap::new();
         for version in store {
+            let last = before.insert(&version.credential, version.created_ms);
+            let too_early = Made::of(version) == Made::ByTime
+                && last.is_some_and(|last| version.created_ms - last < SHORTEST_INTERVAL_MS);
             *made.entry((&version.path, Made::of(version))).or_default() += 1;
             let twice = [
                 (version.request.as_ref().is_some_and(|request| !requests.insert(request)), "its request"),
                 (!numbers.insert((&version.credential, version.number)), "its number"),
                 // Every value is random or made up anew, so equal ones come from one wish.
                 (!values.insert(&version.parts), "its value"),
+                (too_early, "its time, which had not come,"),
             ];
             for (_, what) in twice.iter().filter(|(twice, _)| *twice) {
                 self.duplicated.push(format!("{} version {}: {what} made another one", version.path, version.number));
@@ -135,6 +143,7 @@ impl Verdict {
         for ((path, how), count) in made {
             let most = match how {
                 Made::First => 1,
+                Made::ByTime => usize::MAX, // each was looked at
                 Made::ByRequest => many(&rotations, path),
                 Made::FromSource => many(&sources, path),
                 Made::OverTheApi => many(&by_api, path),
@@ -150,6 +159,7 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Made {
     First,
+    ByTime,
     ByRequest,
     FromSource,
     OverTheApi,
@@ -161,6 +171,7 @@ impl Made {
             (false, _) => Self::OverTheApi,
             (true, "Generated" | "Imported") => Self::First,
             (true, "SourceChanged") => Self::FromSource,
+            (true, "Scheduled") => Self::ByTime,
             (true, _) => Self::ByRequest,
         }
     }
@@ -170,6 +181,7 @@ impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::First => "because there was none",
+            Self::ByTime => "because it was time",
             Self::ByRequest => "because of an annotation",
             Self::FromSource => "because the source changed",
             Self::OverTheApi => "over the API",
@@ -187,6 +199,9 @@ fn path_of_an_object(entry: &Entry) -> Option<&str> {
         _ => None,
     }
 }
+
+/// Of a minute, with half of it taken off.
+const SHORTEST_INTERVAL_MS: i64 = 30_000;
 
 #[cfg(test)]
 mod tests {
@@ -206,6 +221,8 @@ mod tests {
             by_operator: false,
             request: None,
             parts: parts(id),
+            belong_together: true,
+            created_ms: 1000 * number,
             deleted: false,
             current: number == 2,
         }
@@ -239,6 +256,10 @@ mod tests {
         assert_eq!(judge(&journal[..3], &[stored("one", 1), same]).duplicated.len(), 1);
         let half = Entry::Secret { path: "/a".into(), id: "two".into(), parts: parts("one") };
         assert_eq!(judge(&[asked(), asked(), half], &[stored("one", 1), stored("two", 2)]).half_written.len(), 1);
+        let torn = Stored { belong_together: false, ..stored("two", 2) };
+        assert_eq!(judge(&journal, &[stored("one", 1), torn]).half_written.len(), 1);
+        let early = Stored { reason: "Scheduled".into(), by_operator: true, ..stored("three", 3) };
+        assert_eq!(judge(&journal, &[stored("one", 1), stored("two", 2), early]).duplicated.len(), 1);
         let undeleted =
             [asked(), version("two"), Entry::AskedToDelete { path: "/a".into() }, Entry::Deleted { path: "/a".into() }];
         assert_eq!(judge(&undeleted, &[stored("two", 2)]).lost.len(), 1);

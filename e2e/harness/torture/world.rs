@@ -16,7 +16,10 @@ use kube::{
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::journal::{Entry, Journal, Parts, hashed};
+use super::{
+    journal::{Entry, Journal, Parts},
+    keys::hashed_part,
+};
 use crate::{follow::Followed, front::Front, wait::eventually};
 
 /// Everything the load and the kills share.
@@ -61,6 +64,15 @@ pub enum Kind {
     Input,
     /// A document that is set over the API.
     Document,
+    /// An SSH key.
+    Shell,
+    Rsa,
+    /// A certificate that the authority signs.
+    Leaf,
+    /// A password that is made anew by time.
+    Timed,
+    /// A CA, of which there is one.
+    Authority,
 }
 
 /// A `Credential`, as far as it matters.
@@ -157,6 +169,15 @@ impl World {
         names.iter().filter(|name| self.is_claimed(name)).map(|name| self.path(name)).collect()
     }
 
+    /// The paths of objects of which a new value was asked for, as far as no status says yet that it was made.
+    pub fn in_rotation(&self) -> HashSet<String> {
+        let wanted = self.lock().clone();
+        let is_asked = |(name, wanted): &(String, Wanted)| {
+            wanted.rotate.is_some() && self.object(name).is_some_and(|object| object.request != wanted.rotate)
+        };
+        wanted.into_iter().filter(is_asked).map(|(name, _)| self.path(&name)).collect()
+    }
+
     /// Whether the operator has looked at the object as it is now, so that its path is taken.
     pub fn is_claimed(&self, name: &str) -> bool {
         let (Some(wanted), Some(object)) = (self.wanted(name), self.object(name)) else { return false };
@@ -237,14 +258,25 @@ impl World {
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Password, Self::User, Self::Sourced, Self::Input, Self::Document];
+    /// What each hand has.
+    pub const ALL: [Self; 9] = [
+        Self::Password,
+        Self::User,
+        Self::Sourced,
+        Self::Input,
+        Self::Document,
+        Self::Shell,
+        Self::Rsa,
+        Self::Leaf,
+        Self::Timed,
+    ];
 
     pub fn is_input(self) -> bool {
         matches!(self, Self::Input | Self::Document)
     }
 
     pub fn is_generated(self) -> bool {
-        matches!(self, Self::Password | Self::User)
+        matches!(self, Self::Password | Self::User | Self::Shell | Self::Rsa | Self::Leaf | Self::Timed)
     }
 }
 
@@ -273,7 +305,7 @@ impl Projected {
             owner: secret.labels().get("credsmith.dev/owner-uid").cloned(),
             version: note("credsmith.dev/version"),
             fingerprint: note("credsmith.dev/fingerprint"),
-            parts: secret.data.iter().flatten().map(|(key, bytes)| (key.clone(), hashed(&bytes.0))).collect(),
+            parts: secret.data.iter().flatten().map(|(key, bytes)| (key.clone(), hashed_part(key, &bytes.0))).collect(),
         }
     }
 }

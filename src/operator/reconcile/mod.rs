@@ -14,7 +14,7 @@ mod version;
 use std::{sync::Arc, time::Duration};
 
 use credsmith_core::{
-    domain::ObjectUid,
+    domain::{CredentialType, ObjectUid, Parameters},
     hub::{self, Caller},
 };
 use kube::ResourceExt;
@@ -155,10 +155,10 @@ async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcom
     }
     let caller = Caller::operator(&namespace, context.epoch, context.hub.clock.now());
     let ensured = ensure::ensure(object, &plan, &ns, &caller, context);
-    let ensured = match plan.origin.parameters() {
+    let ensured = match plan.origin.parameters().map(Parameters::kind) {
         // A key may take longer than a look may, where many are made: the object says so and is looked at again.
-        Some(_) => tokio::time::timeout(KEY_PATIENCE, ensured).await.unwrap_or_else(|_| Err(busy()))?,
-        None => ensured.await?,
+        Some(CredentialType::Rsa | CredentialType::Ssh | CredentialType::Certificate) => tokio::time::timeout(KEY_PATIENCE, ensured).await.unwrap_or_else(|_| Err(busy()))?,
+        _ => ensured.await?,
     };
     if !context.index.is_live(&object.uid().unwrap_or_default()) {
         // Deleted while it was looked at: what was claimed for it just now is let go again.

@@ -10,7 +10,7 @@ use credsmith_core::{
         rotation::ByTime,
         schedule::Turn,
     },
-    hub::{Ensured, Version},
+    hub::{Ensured, SignerFault, Version},
 };
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
@@ -54,7 +54,7 @@ pub async fn project(
         }
         State::Known(Ensured::WaitingForInput(_)) => return Ok(waiting_for_input(plan, source_problem)),
         State::Known(Ensured::WaitingForSigner(fault)) => {
-            let message = format!("spec.certificate.signedBy: {fault}; it is signed as soon as that one can");
+            let message = format!("{}; it is signed as soon as that one can", in_words(&fault));
             return Ok(Outcome::waiting("WaitingForSigner", message));
         }
         State::Known(Ensured::PathOwned(other)) => {
@@ -94,7 +94,7 @@ pub async fn project(
     } else {
         context.held.remove(&key)
     }
-    let overdue = overdue.map(|fault| format!("spec.certificate.signedBy: {fault}"));
+    let overdue = overdue.map(|fault| in_words(&fault));
     let dress = |outcome: Outcome| {
         let rotation = rotation_due(kept, request.as_ref(), &version, &credential, overdue.as_deref());
         let generated = generated(&version, kept, adopted).with_message(cut(plan, validity.as_ref()));
@@ -229,6 +229,18 @@ fn cut(plan: &Plan, validity: Option<&Validity>) -> Option<String> {
     let lifetime = validity?.cut(of.rules(MODEL).ok()?.duration)?;
     let signer = of.ca.as_ref()?;
     Some(format!("valid for {} h only: it ends with its signer {signer}", lifetime / 3600))
+}
+
+/// Why nobody signs, in the words of a manifest.
+fn in_words(fault: &SignerFault) -> String {
+    let field = "spec.certificate.signedBy";
+    match fault {
+        SignerFault::Missing(path) => {
+            format!("{field}: there is no certificate at {path}: apply a Credential for it, or name another signer")
+        }
+        SignerFault::NotCa(path) => format!("{field}: the certificate {path} is no CA: name a CA, or set isCA there"),
+        fault => format!("{field}: {fault}"),
+    }
 }
 
 /// A look must have time left to say that the API server is silent.

@@ -1,5 +1,7 @@
 //! A busy quarter of a minute: values of every origin, refusals that carry values, a damaged row, watches that break off.
 
+mod keys;
+
 use credsmith_harness::{control_plane::Component, process::Signal, state::random_hex};
 use credsmith_operator::Credential;
 use futures::future::join_all;
@@ -21,6 +23,7 @@ pub async fn run(scene: &Scene, app: &Caller) {
         join_all((0..SIDE_BY_SIDE).map(|nth| set(scene, app, batch * SIDE_BY_SIDE + nth))).await;
     }
     refused(scene, app).await;
+    keys::run(scene, app).await;
     damaged(scene).await;
 }
 

@@ -5,7 +5,8 @@
 //! with their status, the metadata of Secrets, ConfigMaps, the pages of metrics, the bodies of refusals, the files of the
 //! stores and their logs. The values are read from each store of the run with its own key: the plain form of every version
 //! and of its parameters, and every text inside, from 12 characters up. The master keys, the key of the front's
-//! certificate authority and the callers' tokens are searched as well.
+//! certificate authority and the callers' tokens are searched as well. Of keys and certificates the private halves are
+//! searched, whole and by lines; public keys and certificates are anybody's.
 //!
 //! Covered are the control planes and operators that tests of this process started, those that are gone included, since
 //! their directories stay until the end (`state::keep_until_the_end`). Its name makes this test the last to start, and it
@@ -15,6 +16,7 @@
 
 mod busy;
 mod evidence;
+mod private;
 mod search;
 mod stores;
 

@@ -17,7 +17,7 @@ use credsmith_core::{
 use credsmith_harness::process::Service;
 use rusqlite::Connection;
 
-use super::search::Wanted;
+use super::{private, search::Wanted};
 use crate::operator::scene::HEARD;
 
 /// Texts to look for, and where they come from.
@@ -124,7 +124,8 @@ impl Found {
     /// Straight from the tables: tombstoned credentials too, which the store hands out to nobody.
     fn versions(&mut self, db: &Connection, keyring: &Keyring) -> Result<()> {
         let mut rows = db.prepare(
-            "SELECT c.id, v.id, c.kind, c.name, v.number, v.sealed, v.parameters FROM version v JOIN credential c ON \
+            "SELECT c.id, v.id, c.kind, c.name, v.number, v.sealed, v.parameters, v.parameters_public IS \
+             NULL FROM version v JOIN credential c ON \
              c.row = v.credential",
         )?;
         let mut rows = rows.query([])?;
@@ -144,7 +145,10 @@ impl Found {
             if let Some(parameters) = row.get::<_, Option<Vec<u8>>>(6)? {
                 let place = Place::parameters(credential, version, kind);
                 let plain = keyring.open_sealed(&place, &Sealed::from_stored(parameters))?;
-                self.add(std::str::from_utf8(plain.expose())?, format!("parameters of {about}"));
+                // Those of keys and certificates stand in the clear as well: they tell nothing that the public half does not.
+                if row.get(7)? {
+                    self.add(std::str::from_utf8(plain.expose())?, format!("parameters of {about}"));
+                }
             }
         }
         Ok(())
@@ -152,7 +156,22 @@ impl Found {
 
     fn value(&mut self, kind: CredentialType, plain: &SecretBytes, about: &str) {
         self.add(std::str::from_utf8(plain.expose()).unwrap_or_default(), format!("{about}, whole"));
-        for (part, text) in Value::from_bytes(kind, plain).map(|value| value.parts()).unwrap_or_default() {
+        let Some(value) = Value::from_bytes(kind, plain) else { return };
+        let halves: Vec<_> = match &value {
+            Value::Rsa(pair) | Value::Ssh(pair) => pair.texts().to_vec(),
+            Value::Certificate(of) => of.texts().to_vec(),
+            _ => Vec::new(),
+        };
+        if !halves.is_empty() {
+            let texts = halves.into_iter().filter_map(|(name, text)| Some((name, text?.expose())));
+            let (private, public): (Vec<_>, Vec<_>) = texts.partition(|(name, _)| *name == "private_key");
+            let public: Vec<_> = public.into_iter().map(|(_, text)| text).collect();
+            for text in private.into_iter().flat_map(|(_, text)| private::texts(text, &public)) {
+                self.add(&text, format!("{about}, private key"));
+            }
+            return;
+        }
+        for (part, text) in value.parts() {
             self.add(text.expose(), format!("{about}, {part}"));
             if let Ok(document) = serde_json::from_str(text.expose()) {
                 self.members(&document, about);

@@ -5,18 +5,23 @@
 
 mod alone;
 mod api_writes;
+mod authorities;
+mod bad_keys;
 mod bad_rows;
 mod barriers;
 mod callers;
+mod certificates;
 mod conflicts;
 mod consent;
 mod deletion;
 mod failed_writes;
 mod hanging;
 mod inheritance;
+mod keys;
 mod looks;
 mod many_bad_objects;
 mod missing_right;
+mod needless;
 mod ownership;
 mod refusals;
 mod requests;
@@ -31,3 +36,4 @@ mod table;
 mod target;
 mod types;
 mod walk;
+mod years;

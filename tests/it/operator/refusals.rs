@@ -13,18 +13,16 @@ async fn kubectl_without_validation_gets_an_unsupported_field_past_nobody() {
     let scene = Scene::new().await;
     let table = [
         (
-            "type: certificate",
-            "spec.type certificate does not work in this release: delete the object and choose another type",
+            "type: provider\n  provider: {kind: aws}",
+            "spec.type provider does not work in this release: delete the object and choose another type",
         ),
-        ("type: ssh", "spec.type ssh does not work in this release: delete the object and choose another type"),
-        ("type: rsa", "spec.type rsa does not work in this release: delete the object and choose another type"),
         (
             "type: password\n  rollout: {restart: [{kind: Deployment, name: orders}]}",
             "spec.rollout does not work in this release: remove it and apply again",
         ),
         (
-            "type: password\n  rotation: {every: 720h}\n  history: {versions: 3}",
-            "spec.rotation.every, spec.history.versions do not work in this release: remove them and apply again",
+            "type: password\n  rotation: {every: 720h, keepPrevious: 24h}\n  history: {versions: 3}",
+            "spec.rotation.keepPrevious, spec.history.versions do not work in this release: remove them and apply again",
         ),
         (
             "type: user\n  user: {hashes: [sha512crypt, bcrypt]}",
@@ -73,11 +71,11 @@ async fn helm_upgrade_with_an_unsupported_field_is_told_in_ready() {
     scene.reason("orders-db", "InSync").await;
     let value = scene.values("orders-db").await;
 
-    helm(&["upgrade", "--set", "rotateEvery=720h", "orders"]).await;
+    helm(&["upgrade", "--set", "keepPrevious=24h", "orders"]).await;
     let object = scene.reason("orders-db", "InvalidSpec").await;
     assert_eq!(
         object.message(),
-        "spec.rotation.every does not work in this release: remove it and apply again (still serving version 1)"
+        "spec.rotation.keepPrevious does not work in this release: remove it and apply again (still serving version 1)"
     );
     assert!(scene.values("orders-db").await == value, "what was there stays");
 
@@ -114,8 +112,8 @@ metadata:
   name: {{ .Release.Name }}-db
 spec:
   type: password
-  {{- with .Values.rotateEvery }}
+  {{- with .Values.keepPrevious }}
   rotation:
-    every: {{ . }}
+    keepPrevious: {{ . }}
   {{- end }}
 ";

@@ -5,6 +5,7 @@
 //! definition and a restart of the operator hit all of them at once, so they are steps of the round, between which each
 //! namespace takes steps of its own. `WALK_SEED` repeats a walk.
 
+mod keys;
 mod place;
 
 use std::time::Instant;

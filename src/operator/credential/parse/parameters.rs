@@ -253,6 +253,16 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_names_are_refused_where_a_schema_let_them_through() {
+        let names: Vec<_> = (0..10_000).map(|nth| format!("n{nth}.example")).collect();
+        let block = json!({"commonName": "a", "selfSign": true, "dnsNames": names});
+        assert_eq!(
+            parsed(json!({"type": "certificate", "certificate": block})),
+            Err("spec.certificate: dnsNames and ipAddresses together hold 10000 names: give at most 1000".into())
+        );
+    }
+
+    #[test]
     fn what_breaks_a_rule_is_refused_with_its_field() {
         let certificate = |block| json!({"type": "certificate", "certificate": block});
         let table = [

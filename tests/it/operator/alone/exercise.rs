@@ -33,7 +33,7 @@ pub async fn everything_the_operator_does(place: &Place) -> Namespace {
     place.cluster.kubectl(&["apply", "--namespace", name, "--filename=-"], source).await.unwrap();
 
     // With a finalizer; one that goes and comes again; one with a source; one whose Secret changes its type.
-    there.apply("kept", json!({"type": "password", "deletionPolicy": "Delete"})).await;
+    there.apply("kept", json!({"type": "rsa", "deletionPolicy": "Delete"})).await;
     there.apply("db", json!({"type": "password"})).await;
     there.apply("copy", json!({"type": "value", "value": {"fromSecret": {"name": "source", "key": "key"}}})).await;
     there.apply("typed", json!({"type": "password"})).await;

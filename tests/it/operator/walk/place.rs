@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::scene::{Caller, Says, until, values},
-    Counts, Dice,
+    Counts, Dice, keys,
 };
 
 /// A namespace by name; the one that has the name is another one each time it is made again.
@@ -250,13 +250,15 @@ fn happened<T>(deleted: kube::Result<T>) -> bool {
 fn manifest(object: &str) -> (Value, Value) {
     match object {
         "dated" => (json!({"credsmith.dev/rotate-at": "2020-01-01T00:00:00Z"}), json!({"type": "user"})),
+        "plain" => (json!({}), json!({"type": "password"})),
         GIVEN => (json!({}), json!({"type": "value"})),
-        _ => (json!({}), json!({"type": "password"})),
+        other => (json!({}), keys::spec(other)),
     }
 }
 
-/// One manifest carries an old request for a rotation, and one waits for a value.
-const OBJECTS: [&str; 3] = ["plain", "dated", GIVEN];
+/// One manifest carries an old request for a rotation, one waits for a value, and a leaf comes before the authority that
+/// signs it.
+const OBJECTS: [&str; 7] = ["plain", "dated", GIVEN, "leaf", "authority", "shell", "curve"];
 /// Its value was set over the API before there was an object.
 const GIVEN: &str = "given";
 const SET: &str = "set-before-there-was-an-object";
