@@ -157,7 +157,9 @@ async fn look(object: &Arc<Credential>, context: &Arc<Context>) -> Result<Outcom
     let ensured = ensure::ensure(object, &plan, &ns, &caller, context);
     let ensured = match plan.origin.parameters().map(Parameters::kind) {
         // A key may take longer than a look may, where many are made: the object says so and is looked at again.
-        Some(CredentialType::Rsa | CredentialType::Ssh | CredentialType::Certificate) => tokio::time::timeout(KEY_PATIENCE, ensured).await.unwrap_or_else(|_| Err(busy()))?,
+        Some(CredentialType::Rsa | CredentialType::Ssh | CredentialType::Certificate) => {
+            tokio::time::timeout(KEY_PATIENCE, ensured).await.unwrap_or_else(|_| Err(busy()))?
+        }
         _ => ensured.await?,
     };
     if !context.index.is_live(&object.uid().unwrap_or_default()) {
