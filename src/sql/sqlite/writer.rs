@@ -129,6 +129,7 @@ impl Thread {
     /// Writes a group and answers all of it. Nothing is told of a group that failed: neither its names, nor refusals,
     /// since what refused may have been a neighbour that is gone with it.
     fn write(&mut self, mut group: Vec<Box<dyn Item>>) {
+        let _noted = NotesPanic(Arc::clone(&self.health)); // goes before the group, whose end is an answer
         let mut changed = Vec::new();
         let outcome = self.commit(&mut group, &mut changed);
         self.note(&outcome, group.len());
@@ -190,6 +191,19 @@ impl Thread {
                 }
                 *failure = Some(why.clone());
             }
+        }
+    }
+}
+
+/// Says that writing has ended before anybody who waits is let go: the thread itself takes a moment longer to end.
+struct NotesPanic(Arc<Health>);
+
+impl Drop for NotesPanic {
+    fn drop(&mut self) {
+        if thread::panicking()
+            && let Ok(mut failure) = self.0.failure.lock()
+        {
+            *failure = Some(STOPPED.to_owned());
         }
     }
 }
