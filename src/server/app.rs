@@ -325,10 +325,8 @@ async fn kubernetes_for(sources: &[KeySource]) -> Result<Option<kube::Client>, E
 }
 
 async fn open_keyring(config: &Config, store: &dyn Store, client: &kube::Client) -> Result<Keyring, Error> {
-    // A key that is made anew opens nothing that is sealed already: where a Secret was lost, it has to come back.
     let in_store = |error| in_store(&config.store, error);
-    let may_make =
-        store.data_keys().await.map_err(in_store)?.is_empty() && !store.holds_sealed().await.map_err(in_store)?;
+    let may_make = keys::may_make_master_key(store).await.map_err(in_store)?;
     let providers = master_keys(config, Some(client), may_make, Patience::Waits).await?;
     let (keyring, changes) = keys::open_keyring(store, &config.store, &providers, &SystemEntropy).await?;
     if !changes.is_empty() {

@@ -129,6 +129,12 @@ pub async fn open_keyring(
     Err(Error::failure(format!("store {url}"), cause, "stop those processes, then start again"))
 }
 
+/// Whether a master key may be made where its Secret is missing. One that is made anew opens nothing: where anything was
+/// sealed or wrapped already, the old one has to come back.
+pub async fn may_make_master_key(store: &dyn Store) -> Result<bool, store::Error> {
+    Ok(!store.holds_sealed().await? && store.data_keys().await?.is_empty())
+}
+
 /// What `keys list` found.
 #[derive(Debug)]
 pub struct Listing {

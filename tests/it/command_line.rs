@@ -84,7 +84,12 @@ async fn data_keys_that_are_gone_are_not_made_again() {
     let told = last_line(&ended.stderr);
     assert!(told.contains(": it holds sealed values, and its data key for values is gone; "), "{told}");
     assert!(told.ends_with("; restore the store from a backup"), "{told}");
-    assert_eq!(credsmith_sql::data_keys(&place.url()).unwrap(), []);
+
+    // A list does not say that the first start makes them.
+    let ended = place.run(&["keys", "list"]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let told = last_line(&ended.stderr);
+    assert!(told.ends_with(" is damaged: it holds sealed values, and no data key; restore it from a backup"), "{told}");
 }
 
 #[test]

@@ -119,12 +119,15 @@ async fn a_store_that_holds_anything_gets_no_new_data_keys() {
     of_settings.add_setting("front-ca", Sealed::from_stored(vec![1])).await.unwrap();
     let half = InMemory::new();
     let entropy = SeededEntropy::new(8);
+    assert!(may_make_master_key(&half).await.unwrap());
     open_keyring(&half, &url(), &[provider(1)], &entropy).await.unwrap();
+    assert!(!may_make_master_key(&half).await.unwrap());
     let values = half.data_keys().await.unwrap().remove(0);
     let of_fingerprints = InMemory::new();
     of_fingerprints.add_data_key(values).await.unwrap();
     of_fingerprints.add_setting("front-ca", Sealed::from_stored(vec![1])).await.unwrap();
     for (store, purpose) in [(&of_versions, "values"), (&of_settings, "values"), (&of_fingerprints, "fingerprints")] {
+        assert!(!may_make_master_key(store).await.unwrap());
         let before = store.data_keys().await.unwrap();
         let error = open_keyring(store, &url(), &[provider(1)], &entropy).await.unwrap_err().to_string();
         assert_eq!(

@@ -83,10 +83,16 @@ impl Sqlite {
     /// The data keys of the file at `path`, whoever has it: nothing is made, locked or changed.
     pub fn data_keys_at(path: &Path) -> Result<Vec<DataKeyRow>, OpenError> {
         let Some(db) = Site::look(path)? else { return Ok(Vec::new()) };
-        queries::data_keys(&db).map_err(|fault| match fault {
+        let damaged = |what: String| OpenError::Damaged { path: path.to_owned(), what };
+        let keys = queries::data_keys(&db).and_then(|keys| Ok((keys, queries::holds_sealed(&db)?)));
+        let keys = keys.map_err(|fault| match fault {
             Fault::Sql(error) => fault::open_error(path, &error),
-            Fault::Told(error) => OpenError::Damaged { path: path.to_owned(), what: error.to_string() },
-        })
+            Fault::Told(error) => damaged(error.to_string()),
+        });
+        match keys? {
+            (keys, true) if keys.is_empty() => Err(damaged("it holds sealed values, and no data key".to_owned())),
+            (keys, _) => Ok(keys),
+        }
     }
 
     /// Asks in place: see [`Readers`].
