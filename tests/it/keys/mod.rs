@@ -67,6 +67,7 @@ impl Operator {
         };
         match self.app.hub.ensure(&self.caller, wanted, &Everybody).await? {
             Ensured::Ready { version, .. } => Ok(*version),
+            Ensured::WaitingForSigner(fault) => Err(fault.into()),
             other => panic!("{other:?}"),
         }
     }

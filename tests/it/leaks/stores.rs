@@ -141,20 +141,23 @@ impl Found {
                 self.damaged += 1;
                 continue;
             };
-            self.value(kind, &plain, &about);
+            let mut named = None;
             if let Some(parameters) = row.get::<_, Option<Vec<u8>>>(6)? {
                 let place = Place::parameters(credential, version, kind);
                 let plain = keyring.open_sealed(&place, &Sealed::from_stored(parameters))?;
+                named = username(plain.expose());
                 // Those of keys and certificates stand in the clear as well: they tell nothing that the public half does not.
                 if row.get(7)? {
                     self.add(std::str::from_utf8(plain.expose())?, format!("parameters of {about}"));
                 }
             }
+            self.value(kind, &plain, named.as_deref(), &about);
         }
         Ok(())
     }
 
-    fn value(&mut self, kind: CredentialType, plain: &SecretBytes, about: &str) {
+    /// `named` is a user name that stands in a manifest or a request, where everybody may read it.
+    fn value(&mut self, kind: CredentialType, plain: &SecretBytes, named: Option<&str>, about: &str) {
         self.add(std::str::from_utf8(plain.expose()).unwrap_or_default(), format!("{about}, whole"));
         let Some(value) = Value::from_bytes(kind, plain) else { return };
         let halves: Vec<_> = match &value {
@@ -171,7 +174,8 @@ impl Found {
             }
             return;
         }
-        for (part, text) in value.parts() {
+        let parts = value.parts();
+        for (part, text) in parts.into_iter().filter(|(_, text)| named != Some(text.expose())) {
             self.add(text.expose(), format!("{about}, {part}"));
             if let Ok(document) = serde_json::from_str(text.expose()) {
                 self.members(&document, about);
@@ -210,6 +214,12 @@ impl Found {
             self.texts.entry(text.to_owned()).or_insert(about);
         }
     }
+}
+
+/// The user name that parameters ask for.
+fn username(parameters: &[u8]) -> Option<String> {
+    let parameters: serde_json::Value = serde_json::from_slice(parameters).ok()?;
+    parameters.get("username")?.as_str().map(str::to_owned)
 }
 
 /// A copy of a store with its log, since the store itself may be in use.

@@ -84,7 +84,7 @@ impl<'a> Place<'a> {
 
     /// The objects that there are, or may be.
     fn objects(&self) -> &'static [&'static str] {
-        if self.unclaimed { &OBJECTS[..2] } else { &OBJECTS }
+        if self.unclaimed { &OBJECTS[..OBJECTS.len() - 1] } else { &OBJECTS }
     }
 
     /// Takes a few steps and waits for none of them to have its effect.
@@ -256,9 +256,9 @@ fn manifest(object: &str) -> (Value, Value) {
     }
 }
 
-/// One manifest carries an old request for a rotation, one waits for a value, and a leaf comes before the authority that
-/// signs it.
-const OBJECTS: [&str; 7] = ["plain", "dated", GIVEN, "leaf", "authority", "shell", "curve"];
+/// One manifest carries an old request for a rotation, a leaf comes before the authority that signs it, and the last one
+/// waits for a value.
+const OBJECTS: [&str; 7] = ["plain", "dated", "leaf", "authority", "shell", "curve", GIVEN];
 /// Its value was set over the API before there was an object.
 const GIVEN: &str = "given";
 const SET: &str = "set-before-there-was-an-object";
