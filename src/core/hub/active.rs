@@ -48,17 +48,14 @@ impl Hub {
         if mode == Mode::Overwrite {
             return Ok(Err(mode.into()));
         }
-        let Some(newest) = self.store.versions(name, Some(1)).await?.pop() else { return Ok(Err(mode.into())) };
-        if newest.kind != kind {
-            return Err(Error::OtherKind(newest.kind));
+        let Some(active) = self.store.active(name).await? else { return Ok(Err(mode.into())) };
+        if active.kind != kind {
+            return Err(Error::OtherKind(active.kind));
         }
-        if !newest.facts.transitional {
-            return self.open(newest).map(Ok);
+        // Where nothing but transitional versions is there, what was asked for is made beside the newest (spec 11.2).
+        if active.facts.transitional {
+            return Ok(Err(WriteMode::After(active.id)));
         }
-        match self.active_rows(name).await?.active {
-            Some(active) => self.open(active).map(Ok),
-            // Where nothing but a transitional version is there, what was asked for is made beside it (spec 11.2).
-            None => Ok(Err(WriteMode::After(newest.id))),
-        }
+        self.open(active).map(Ok)
     }
 }
