@@ -10,15 +10,6 @@ use anyhow::{Context as _, Result};
 use credsmith_harness::control_plane::{Component, ControlPlane};
 use serde::Serialize;
 
-/// The load of the last minute.
-pub fn load() -> Result<f64> {
-    load_in(&fs::read_to_string("/proc/loadavg")?).context("a load in /proc/loadavg")
-}
-
-fn load_in(text: &str) -> Option<f64> {
-    text.split(' ').next()?.parse().ok()
-}
-
 /// Waits until less than a fifth of one core is busy, half a minute at most, and tells how many cores were busy last. Not the
 /// load of the last minute: after a round of our own that says nothing.
 pub async fn rest() -> Result<f64> {
@@ -147,12 +138,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_load_is_that_of_the_last_minute() {
-        assert_eq!(load_in("0.58 1.00 1.22 2/310 15292\n"), Some(0.58));
-        assert_eq!(load_in(""), None);
-    }
 
     #[test]
     fn idling_and_waiting_for_a_disk_is_not_busy() {

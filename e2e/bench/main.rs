@@ -3,10 +3,11 @@
 //!
 //! In reading order: [`stage`] is the control plane and the objects in it, [`template`] what the operator writes for one of them,
 //! [`floor`] the bare client, [`ours`] the operator; [`seen`] tells when a round is done, [`count`] what the audit log holds, and
-//! [`machine`] what the kernel knows. [`report`] says what it comes to.
+//! [`load`] and [`machine`] what the kernel knows. [`report`] says what it comes to.
 
 mod count;
 mod floor;
+mod load;
 mod machine;
 mod ours;
 mod report;
@@ -56,7 +57,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<Report> {
     // First of all: from here on the load is our own.
-    let load = machine::load()?;
+    let load = load::load()?;
     let count = usize::try_from(arguments.objects)?;
     let stage = Stage::set().await?;
     let floor = Floor::best(&stage, stage.sample().await?, (count / 8).clamp(50, 250)).await?;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     floor,
+    load::{self, MOST_LOAD},
     ours::{self, Quiet},
 };
 
@@ -65,13 +66,7 @@ impl Report {
 
     /// Why the figures say nothing, if so.
     pub fn void(&self) -> Vec<String> {
-        let mut why = Vec::new();
-        if self.load > MOST_LOAD {
-            why.push(format!(
-                "the load was {:.2} before the first round, over {MOST_LOAD}: run it on a machine at rest",
-                self.load
-            ));
-        }
+        let mut why: Vec<_> = load::void(self.load).into_iter().collect();
         // After a round of our own the load of the last minute says nothing; the cores that were busy just before do.
         let floors = self.floor.iter().map(|round| round.busy_before);
         let busy = floors.chain(self.ours.iter().map(|round| round.busy_before)).fold(0.0, f64::max);
@@ -208,7 +203,6 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 /// How long nothing is due.
 pub const QUIET: Duration = Duration::from_secs(120);
-const MOST_LOAD: f64 = 0.5;
 const FEWEST_CREATES: f64 = 300.0;
 const LEAST_RATIO: f64 = 0.5;
 const MOST_REQUESTS: f64 = 3.0;

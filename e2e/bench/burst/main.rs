@@ -1,12 +1,14 @@
 //! `make bench-burst`: how long a GET takes beside 32 RSA keys that are asked for at once after a minute of idling, against
 //! GETs alone of the same run; with keys that lie ready and without.
 //!
-//! [`gets`] asks and takes the times, [`report`] says what it comes to.
+//! [`load`] tells how busy the machine is, [`gets`] asks and takes the times, [`report`] says what it comes to.
 
 mod gets;
+#[path = "../load.rs"]
+mod load;
 mod report;
 
-use std::{env, fs, process::ExitCode, time::Duration, time::Instant};
+use std::{env, process::ExitCode, time::Duration, time::Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser;
@@ -56,7 +58,7 @@ async fn main() -> ExitCode {
 
 async fn run(arguments: &Arguments) -> Result<Report> {
     // First of all: from here on the load is our own.
-    let load = load()?;
+    let load = load::load()?;
     // The one beside this program and no other: a debug build would be measured as if it were the product.
     let program = env::current_exe()?.with_file_name("credsmith");
     if !program.is_file() {
@@ -118,12 +120,6 @@ async fn generate(front: &Front, path: &str) -> Result<()> {
     let answer = front.post("/api/v1/data", &body).await?;
     ensure!(answer.status == 200, "a POST was answered {}", answer.status);
     Ok(())
-}
-
-/// Of the last minute.
-fn load() -> Result<f64> {
-    let text = fs::read_to_string("/proc/loadavg")?;
-    text.split(' ').next().and_then(|load| load.parse().ok()).context("a load in /proc/loadavg")
 }
 
 /// In a burst, and so many lie ready by default.

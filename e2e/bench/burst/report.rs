@@ -5,7 +5,7 @@ use std::{fmt, fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use crate::gets::Times;
+use crate::{gets::Times, load};
 
 /// One burst, and the GETs alone before it.
 #[derive(Clone, Debug, Serialize)]
@@ -38,13 +38,7 @@ struct Figures {
 impl Report {
     /// Why the figures say nothing, if so.
     pub fn void(&self) -> Vec<String> {
-        let mut why = Vec::new();
-        if self.load > MOST_LOAD {
-            why.push(format!(
-                "the load was {:.2} before the first round, over {MOST_LOAD}: run it on a machine at rest",
-                self.load
-            ));
-        }
+        let mut why: Vec<_> = load::void(self.load).into_iter().collect();
         if !self.release_build {
             why.push("this is no release build".to_owned());
         }
@@ -131,7 +125,6 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 
 /// How long is idled before a burst.
 const IDLE: Duration = Duration::from_secs(60);
-const MOST_LOAD: f64 = 0.5;
 const MOST_RATIO: f64 = 2.0;
 
 #[cfg(test)]
